@@ -1,0 +1,6 @@
+import { kind } from '../define.ts';
+import type { DaemonSet } from './v1.gen.ts';
+
+export const daemonSets = kind<DaemonSet>({
+  facts: 'apps/v1 DaemonSet',
+});

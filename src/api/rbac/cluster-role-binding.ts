@@ -1,0 +1,6 @@
+import { kind } from '../define.ts';
+import type { ClusterRoleBinding } from './v1.gen.ts';
+
+export const clusterRoleBindings = kind<ClusterRoleBinding>({
+  facts: 'rbac.authorization.k8s.io/v1 ClusterRoleBinding',
+});

@@ -1,0 +1,6 @@
+import { kind } from '../define.ts';
+import type { Role } from './v1.gen.ts';
+
+export const roles = kind<Role>({
+  facts: 'rbac.authorization.k8s.io/v1 Role',
+});
