@@ -159,7 +159,7 @@ export function messageCodec<const T extends MessageTable>(table: T): MessageCod
       const mark = writer.beginMessage(number);
       writeMessage(writer, field.of, value);
       writer.endMessage(mark);
-    } else if (always || (scalar === 'bytes' || scalar === 'string' ? value.length > 0 : value)) {
+    } else if (always || !isZero(scalar, value)) {
       writer.tag(number, field.wire);
       writeScalar(writer, scalar, value);
     }
@@ -254,6 +254,11 @@ function zero(scalar: Scalar): string | boolean | number | Uint8Array {
   if (scalar === 'string') return '';
   if (scalar === 'bool') return false;
   return scalar === 'bytes' ? noBytes : 0;
+}
+
+function isZero(scalar: Scalar, value: any): boolean {
+  if (scalar === 'bytes' || scalar === 'string') return value.length === 0;
+  return value === false || Object.is(value, 0); // NaN and -0 are values
 }
 
 function writeScalar(writer: ProtoWriter, scalar: Scalar, value: any): void {
