@@ -107,16 +107,7 @@ export function qualifiedNameProblems(value: string): string[] {
     else problems.push(...dnsSubdomainProblems(parts[0]).map((p) => `prefix part ${p}`));
   } else
     return [
-      `a valid label key ${regexHint(
-        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-        QUALIFIED,
-        'MyName',
-        'my.name',
-        '123-abc',
-      )} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`.replace(
-        'a valid label key must',
-        'a qualified name must',
-      ),
+      `a qualified name ${QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
     ];
   if (!name) problems.push('name part must be non-empty');
   else if (longerThan(name, 63)) problems.push(`name part ${tooLong(63)}`);

@@ -15,6 +15,9 @@ export interface FieldSchema {
   mapType?: 'atomic' | 'granular';
   default?: unknown;
   enum?: string[];
+  /** More about the elements of an array or map than their type (custom resources only). */
+  of?: FieldSchema;
+  nullable?: boolean;
 }
 
 export interface TypeSchema {
@@ -22,6 +25,8 @@ export interface TypeSchema {
   /** Types with a form of their own: `string:int-or-string`, `string:date-time`, `object`, `string`. */
   is?: string;
   mapType?: 'atomic' | 'granular';
+  /** Unknown fields are kept, not pruned (custom resources only). */
+  preserveUnknown?: boolean;
   fields?: Record<string, FieldSchema>;
   /** Fields that only the protobuf form has: name -> [number, type]. */
   protoOnly?: Record<string, [number, string]>;
