@@ -9,6 +9,14 @@ import { type ContainerRuntime, CriError, type CriErrorCode, type CriMethod, cri
 const unbounded: ReadonlySet<CriMethod> = new Set(['pullImage', 'execSync', 'stopContainer']);
 // CNI and images on a busy disk are slow; upstream's kubelet waits two minutes for a runtime operation, four for these.
 const slow: ReadonlySet<CriMethod> = new Set(['runPodSandbox', 'createContainer', 'startContainer']);
+// The contract says that these succeed for what is gone; containerd 1.6 does not keep it for the stops.
+const idempotent: ReadonlySet<CriMethod> = new Set([
+  'stopPodSandbox',
+  'removePodSandbox',
+  'stopContainer',
+  'removeContainer',
+  'removeImage',
+]);
 const quickMs = 120_000;
 const slowMs = 240_000;
 
@@ -61,6 +69,8 @@ export function connectRuntime(
           signal?.removeEventListener('abort', abort);
           if (!error) return resolve(response);
           const code = codeNames.get(error.code) ?? 'UNKNOWN';
+          if (code === 'NOT_FOUND' && idempotent.has(method))
+            return resolve(criCodec.create(responseType, {}));
           log.debug('CRI call failed', { method, code, error: error.details });
           reject(new CriError(method, code, error.details));
         },
