@@ -67,10 +67,10 @@ export const update = <T extends KubeObject>(kind: Kind<T>, object: T, sequel: S
 });
 
 /** Replaces the status, unless it is equal already. A function gets what became of the actions before it. */
-export const setStatus = <S, T extends KubeObject & { status?: S }>(
+export const setStatus = <T extends KubeObject & { status?: any }>(
   kind: Kind<T>,
   object: T,
-  status: S | ((outcome: Outcome) => S),
+  status: T['status'] | ((outcome: Outcome) => T['status']),
   sequel: Sequel = {},
 ): Action => ({ do: 'setStatus', kind, object, status, ...sequel });
 

@@ -59,6 +59,8 @@ class Run {
   readonly outcome: Outcome = { created: 0, removed: 0, errors: [] };
   requeueAfterMs?: number;
   #ownerLives?: Promise<void>;
+  /** By uid: the version that we read, and the one that our own write on top of it gave. */
+  readonly #rewritten = new Map<string, { from?: string; to?: string }>();
 
   constructor(context: ApplyContext) {
     this.#context = context;
@@ -142,16 +144,28 @@ class Run {
       case 'update':
         return this.#wrote(
           kind,
-          await resource.update(object as any, action.subresource ? { subresource: action.subresource } : {}),
+          await resource.update(
+            this.#rebased(object) as any,
+            action.subresource ? { subresource: action.subresource } : {},
+          ),
+          object,
         );
       case 'setStatus': {
         const status = typeof action.status === 'function' ? action.status(this.outcome) : action.status;
         if (equal(status, action.object.status)) return object;
-        return this.#wrote(kind, await resource.updateStatus({ ...object, status } as any));
+        return this.#wrote(
+          kind,
+          await resource.updateStatus({ ...this.#rebased(object), status } as any),
+          object,
+        );
       }
       case 'patch': {
         const { type, subresource } = action;
-        return this.#wrote(kind, await resource.patch(name!, action.patch, { namespace, type, subresource }));
+        return this.#wrote(
+          kind,
+          await resource.patch(name!, action.patch, { namespace, type, subresource }),
+          object,
+        );
       }
       case 'adopt': {
         await this.#ownerStillLives();
@@ -195,7 +209,21 @@ class Run {
     }
   }
 
-  #wrote(kind: Kind<any>, result: KubeObject): KubeObject {
+  /**
+   * An object that we wrote a moment ago is written again on top of that, not of what was read before it. (A patch that
+   * such a write follows must carry the resourceVersion, or it would hide a change by others.)
+   */
+  #rebased(object: KubeObject): KubeObject {
+    const { uid, resourceVersion } = object.metadata;
+    const ours = uid ? this.#rewritten.get(uid) : undefined;
+    if (!ours || ours.from !== resourceVersion) return object;
+    return { ...object, metadata: { ...object.metadata, resourceVersion: ours.to } };
+  }
+
+  #wrote(kind: Kind<any>, result: KubeObject, before?: KubeObject): KubeObject {
+    const { uid, resourceVersion: to } = result.metadata ?? {};
+    const from = this.#rewritten.get(uid ?? '')?.from ?? before?.metadata.resourceVersion;
+    if (uid && from) this.#rewritten.set(uid, { from, to });
     const hold = this.#context.barrier.written(kind, result);
     if (hold) this.holds.push(hold);
     return result;
