@@ -1,0 +1,75 @@
+// YAML as Kubernetes reads and writes it: version 1.1 booleans (yes, on), no dates, sorted keys.
+import { isScalar, parseAllDocuments, type Scalar, stringify, type Tags, visit } from 'yaml';
+import { badRequest } from './status.ts';
+
+const notInJson = new Set([
+  'tag:yaml.org,2002:timestamp',
+  'tag:yaml.org,2002:binary',
+  'tag:yaml.org,2002:omap',
+  'tag:yaml.org,2002:pairs',
+  'tag:yaml.org,2002:set',
+]);
+
+const customTags = (tags: Tags): Tags =>
+  tags.filter((tag) => typeof tag === 'string' || !notInJson.has(tag.tag));
+
+export interface YamlDocument {
+  value: any;
+  /** Keys that stand twice in one map, each as upstream says it. */
+  duplicates: string[];
+}
+
+/** Every document of a text, empty ones left out. Throws 400 with the line where the text is no YAML. */
+export function parseYamlDocuments(text: string): YamlDocument[] {
+  const found: YamlDocument[] = [];
+  const documents = parseAllDocuments(text, {
+    version: '1.1',
+    merge: true,
+    uniqueKeys: false,
+    customTags,
+    logLevel: 'silent',
+  });
+  if (!Array.isArray(documents)) return found;
+  for (const document of documents) {
+    const [error] = document.errors;
+    if (error) {
+      const line = error.linePos?.[0].line;
+      throw badRequest(
+        `error converting YAML to JSON: yaml: ${line ? `line ${line}: ` : ''}${error.message.split('\n')[0]}`,
+      );
+    }
+    const value = document.toJS({ maxAliasCount: 1000 });
+    if (value === null || value === undefined) continue;
+    const duplicates: string[] = [];
+    visit(document, {
+      Map(_, map) {
+        const seen = new Set<unknown>();
+        for (const { key } of map.items) {
+          const name = isScalar(key) ? (key as Scalar).value : key;
+          if (seen.has(name)) duplicates.push(`key ${JSON.stringify(String(name))} already set in map`);
+          seen.add(name);
+        }
+      },
+    });
+    found.push({ value, duplicates });
+  }
+  return found;
+}
+
+/** One document. Throws 400 where there is none, or more. */
+export function parseYaml(text: string): any {
+  const documents = parseYamlDocuments(text);
+  if (documents.length > 1) throw badRequest('error converting YAML to JSON: more than one document');
+  return documents[0]?.value ?? null;
+}
+
+/** YAML as `kubectl get -o yaml` writes it: keys sorted, lists not indented, long lines kept. */
+export const toYaml = (value: unknown): string =>
+  stringify(value, {
+    version: '1.1',
+    indentSeq: false,
+    lineWidth: 0,
+    sortMapEntries: true,
+    aliasDuplicateObjects: false,
+    nullStr: 'null',
+  });
