@@ -144,58 +144,68 @@ export interface FieldError {
 const show = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value) : value === undefined ? 'null' : JSON.stringify(value);
 
-/** A path to a field, from which errors are made: `field('spec', 'containers', 0, 'name').required()`. */
-export function field(...parts: (string | number)[]) {
-  let path = '';
-  for (const part of parts) path += typeof part === 'number' ? `[${part}]` : path ? `.${part}` : part;
-  return {
-    path,
-    child: (...more: (string | number)[]) => field(...parts, ...more),
-    /** A map's key: `metadata.labels[app]`. */
-    key: (key: string) => field(`${path}[${key}]`),
-    required: (detail = ''): FieldError => ({
-      type: 'FieldValueRequired',
-      field: path,
-      message: `Required value${detail ? `: ${detail}` : ''}`,
-    }),
-    invalid: (value: unknown, detail: string): FieldError => ({
-      type: 'FieldValueInvalid',
-      field: path,
-      message: `Invalid value: ${show(value)}: ${detail}`,
-    }),
-    notSupported: (value: unknown, allowed: readonly string[]): FieldError => ({
-      type: 'FieldValueNotSupported',
-      field: path,
-      message: `Unsupported value: ${show(value)}${allowed.length ? `: supported values: ${allowed.map((a) => JSON.stringify(a)).join(', ')}` : ''}`,
-    }),
-    forbidden: (detail: string): FieldError => ({
-      type: 'FieldValueForbidden',
-      field: path,
-      message: `Forbidden: ${detail}`,
-    }),
-    duplicate: (value: unknown): FieldError => ({
-      type: 'FieldValueDuplicate',
-      field: path,
-      message: `Duplicate value: ${show(value)}`,
-    }),
-    notFound: (value: unknown): FieldError => ({
-      type: 'FieldValueNotFound',
-      field: path,
-      message: `Not found: ${show(value)}`,
-    }),
-    tooLong: (max: number): FieldError => ({
-      type: 'FieldValueTooLong',
-      field: path,
-      message: `Too long: may not be more than ${max} bytes`,
-    }),
-    tooMany: (count: number, max: number): FieldError => ({
-      type: 'FieldValueTooMany',
-      field: path,
-      message: `Too many: ${count}: must have at most ${max} items`,
-    }),
-  };
+/** A path to a field, from which errors are made. Its text is made only when an error is: most objects are right. */
+export class FieldPath {
+  readonly #parent: FieldPath | undefined;
+  readonly #part: string | number;
+  constructor(part: string | number, parent?: FieldPath) {
+    this.#part = part;
+    this.#parent = parent;
+  }
+  /** As users write it: `spec.containers[0].name`. */
+  get path(): string {
+    const before = this.#parent?.path ?? '';
+    if (typeof this.#part === 'number') return `${before}[${this.#part}]`;
+    return before && !this.#part.startsWith('[') ? `${before}.${this.#part}` : before + this.#part;
+  }
+  child(...more: (string | number)[]): FieldPath {
+    let path: FieldPath = this;
+    for (const part of more) path = new FieldPath(part, path);
+    return path;
+  }
+  /** A map's key: `metadata.labels[app]`. */
+  key(key: string): FieldPath {
+    return new FieldPath(`[${key}]`, this);
+  }
+  required(detail = ''): FieldError {
+    return this.#error('FieldValueRequired', `Required value${detail ? `: ${detail}` : ''}`);
+  }
+  invalid(value: unknown, detail: string): FieldError {
+    return this.#error('FieldValueInvalid', `Invalid value: ${show(value)}${detail ? `: ${detail}` : ''}`);
+  }
+  notSupported(value: unknown, allowed: readonly string[]): FieldError {
+    const list = allowed.length
+      ? `: supported values: ${allowed.map((a) => JSON.stringify(a)).join(', ')}`
+      : '';
+    return this.#error('FieldValueNotSupported', `Unsupported value: ${show(value)}${list}`);
+  }
+  forbidden(detail: string): FieldError {
+    return this.#error('FieldValueForbidden', `Forbidden${detail ? `: ${detail}` : ''}`);
+  }
+  duplicate(value: unknown): FieldError {
+    return this.#error('FieldValueDuplicate', `Duplicate value: ${show(value)}`);
+  }
+  notFound(value: unknown): FieldError {
+    return this.#error('FieldValueNotFound', `Not found: ${show(value)}`);
+  }
+  tooLong(max: number): FieldError {
+    return this.#error('FieldValueTooLong', `Too long: may not be more than ${max} bytes`);
+  }
+  tooMany(count: number, max: number): FieldError {
+    return this.#error('FieldValueTooMany', `Too many: ${count}: must have at most ${max} items`);
+  }
+  typeInvalid(value: unknown, detail: string): FieldError {
+    return this.#error('FieldValueTypeInvalid', `Invalid value: ${show(value)}: ${detail}`);
+  }
+  #error(type: FieldError['type'], message: string): FieldError {
+    return { type, field: this.path, message };
+  }
 }
-export type FieldPath = ReturnType<typeof field>;
+
+/** `field('spec', 'containers', 0, 'name').required()`. */
+export function field(first: string | number, ...more: (string | number)[]): FieldPath {
+  return new FieldPath(first).child(...more);
+}
 
 /** 422: the object breaks its kind's rules. */
 export function invalid(

@@ -1,0 +1,116 @@
+// Small checks that many kinds share. Each returns errors, [] when nothing is wrong.
+import { portNameProblems, portProblems } from '../machinery/names.ts';
+import type { FieldError, FieldPath } from '../machinery/status.ts';
+
+export const NOT_NEGATIVE = 'must be greater than or equal to 0';
+
+/** A number that is absent or not negative. */
+export const notNegative = (value: number | undefined, path: FieldPath): FieldError[] =>
+  value !== undefined && value < 0 ? [path.invalid(value, NOT_NEGATIVE)] : [];
+
+export const positive = (value: number | undefined, path: FieldPath): FieldError[] =>
+  value !== undefined && value <= 0 ? [path.invalid(value, 'must be greater than zero')] : [];
+
+export const atLeast = (value: number | undefined, least: number, path: FieldPath): FieldError[] =>
+  value !== undefined && value < least
+    ? [path.invalid(value, `must be greater than or equal to ${least}`)]
+    : [];
+
+/** A value that must be there. */
+export const present = (value: unknown, path: FieldPath, detail = ''): FieldError[] =>
+  value === undefined || value === null || value === '' ? [path.required(detail)] : [];
+
+/** One of a few words; absent is fine. */
+export const oneOf = (
+  value: string | undefined,
+  allowed: readonly string[],
+  path: FieldPath,
+): FieldError[] =>
+  value === undefined || value === '' || allowed.includes(value) ? [] : [path.notSupported(value, allowed)];
+
+/** One of a few words, and required. */
+export const requiredOneOf = (
+  value: string | undefined,
+  allowed: readonly string[],
+  path: FieldPath,
+): FieldError[] => (value ? oneOf(value, allowed, path) : [path.required()]);
+
+/** Problems (sentences) as errors of a value. */
+export const problems = (found: readonly string[], value: unknown, path: FieldPath): FieldError[] =>
+  found.map((problem) => path.invalid(value, problem));
+
+/** A port by number, or by name. */
+export const portOrName = (port: number | string | undefined, path: FieldPath): FieldError[] =>
+  typeof port === 'string'
+    ? problems(portNameProblems(port), port, path)
+    : problems(portProblems(port ?? 0), port ?? 0, path);
+
+/** A count, or a percentage like `25%`. */
+export function countOrPercent(value: number | string | undefined, path: FieldPath): FieldError[] {
+  if (value === undefined) return [];
+  if (typeof value === 'number') return notNegative(value, path);
+  return /^[0-9]+%$/.test(value)
+    ? []
+    : [
+        path.invalid(
+          value,
+          "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%', or '93%', regex used for validation is '[0-9]+%')",
+        ),
+      ];
+}
+
+/** `25%` as 25; undefined for a count. */
+export const percentOf = (value: number | string | undefined): number | undefined =>
+  typeof value === 'string' && /^[0-9]+%$/.test(value) ? Number(value.slice(0, -1)) : undefined;
+
+export const notMoreThanHundred = (value: number | string | undefined, path: FieldPath): FieldError[] =>
+  (percentOf(value) ?? 0) > 100 ? [path.invalid(value, 'must not be greater than 100%')] : [];
+
+/** The second and later of equal values. */
+export function duplicates<T>(
+  list: readonly T[] | undefined,
+  keyOf: (item: T) => unknown,
+  path: (i: number) => FieldPath,
+): FieldError[] {
+  const seen = new Set<unknown>();
+  const errors: FieldError[] = [];
+  list?.forEach((item, i) => {
+    const key = keyOf(item);
+    if (seen.has(key)) errors.push(path(i).duplicate(key));
+    seen.add(key);
+  });
+  return errors;
+}
+
+const ipv4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
+
+export const isIPv4 = (text: string): boolean => ipv4.test(text) && !/(^|\.)0\d/.test(text);
+
+export function isIPv6(text: string): boolean {
+  if (!text.includes(':') || /[^0-9a-fA-F:.]/.test(text)) return false;
+  let head = text;
+  const lastColon = text.lastIndexOf(':');
+  if (text.includes('.')) {
+    if (!isIPv4(text.slice(lastColon + 1))) return false;
+    head = `${text.slice(0, lastColon)}:0:0`;
+  }
+  const halves = head.split('::');
+  if (halves.length > 2) return false;
+  const groups = halves.flatMap((half) => (half ? half.split(':') : []));
+  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return false;
+  return halves.length === 2 ? groups.length < 8 : groups.length === 8;
+}
+
+export const isIP = (text: string): boolean => isIPv4(text) || isIPv6(text);
+
+export const ipErrors = (text: string, path: FieldPath): FieldError[] =>
+  isIP(text) ? [] : [path.invalid(text, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')];
+
+export function isCIDR(text: string): boolean {
+  const [ip, length, ...rest] = text.split('/');
+  if (rest.length || !length || !/^(0|[1-9]\d*)$/.test(length)) return false;
+  return isIPv4(ip!) ? Number(length) <= 32 : isIPv6(ip!) && Number(length) <= 128;
+}
+
+export const cidrErrors = (text: string, path: FieldPath): FieldError[] =>
+  isCIDR(text) ? [] : [path.invalid(text, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')];
