@@ -4,6 +4,7 @@ import { Client, credentials, status as grpcStatus, Metadata, type ServiceError 
 import type { Log } from '../../machinery/log.ts';
 import { criMethods } from '../cri.gen.ts';
 import { type ContainerRuntime, CriError, type CriErrorCode, type CriMethod, criCodec } from '../cri.ts';
+import { checkRequest } from '../requests.ts';
 
 // Calls that take as long as what they do; each has its own end (a pull's own timeout, a grace period, a command).
 const unbounded: ReadonlySet<CriMethod> = new Set(['pullImage', 'execSync', 'stopContainer']);
@@ -48,7 +49,8 @@ export function connectRuntime(
   });
   const noMetadata = new Metadata();
 
-  function call(method: CriMethod, request: object, signal?: AbortSignal): Promise<any> {
+  async function call(method: CriMethod, request: object, signal?: AbortSignal): Promise<any> {
+    checkRequest(method, request);
     const [service, rpc, requestType, responseType] = criMethods[method];
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(new CriError(method, 'CANCELLED', 'cancelled before it was sent'));
