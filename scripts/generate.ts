@@ -3,6 +3,7 @@
 // Writes src/machinery/meta.gen.ts, src/api/<group>/<version>.gen.ts and src/api/facts.gen.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 
 interface FieldFact {
   t: string | [string, string];
@@ -198,5 +199,23 @@ export const resourceFacts: ResourceFact[] = JSON.parse(${literal(servedResource
 
 /** Columns of \`kubectl get\`, by kind in camel case. */
 export const printerColumnFacts: Record<string, PrinterColumnFact[]> = JSON.parse(${literal(columns)});
+`,
+);
+
+// The bootstrap policy: roles and bindings that a new cluster begins with.
+const policy = [
+  'cluster-roles',
+  'cluster-role-bindings',
+  'controller-roles',
+  'controller-role-bindings',
+  'namespace-roles',
+  'namespace-role-bindings',
+].flatMap((name) => parse(readFileSync(join(dir, 'rbac', `${name}.yaml`), 'utf8')).items);
+writeFileSync(
+  'src/apiserver/authz/bootstrap.gen.ts',
+  `${banner}import type { AnyObject } from '../../machinery/meta.ts';
+
+/** The roles and bindings of the bootstrap policy, ready to be created. */
+export const bootstrapPolicy: AnyObject[] = JSON.parse(${literal(policy)});
 `,
 );

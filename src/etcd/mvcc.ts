@@ -10,8 +10,8 @@ import type {
   StoreEvent,
   TxnResult,
   WatchOptions,
-} from './store.ts';
-import { CompactedError, FutureRevisionError, StoreClosedError } from './store.ts';
+} from '../machinery/store.ts';
+import { CompactedError, FutureRevisionError, StoreClosedError } from '../machinery/store.ts';
 
 const BTree = BTreeModule.default;
 const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -3,4 +3,5 @@ import type { ClusterRoleBinding } from './v1.gen.ts';
 
 export const clusterRoleBindings = kind<ClusterRoleBinding>({
   facts: 'rbac.authorization.k8s.io/v1 ClusterRoleBinding',
+  nameFormat: 'path',
 });

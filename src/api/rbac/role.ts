@@ -3,4 +3,5 @@ import type { Role } from './v1.gen.ts';
 
 export const roles = kind<Role>({
   facts: 'rbac.authorization.k8s.io/v1 Role',
+  nameFormat: 'path',
 });

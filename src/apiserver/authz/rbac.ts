@@ -1,0 +1,109 @@
+import { clusterRoles } from '../../api/rbac/cluster-role.ts';
+import { clusterRoleBindings } from '../../api/rbac/cluster-role-binding.ts';
+import { roles } from '../../api/rbac/role.ts';
+import { roleBindings } from '../../api/rbac/role-binding.ts';
+import type { PolicyRule, Subject } from '../../api/rbac/v1.gen.ts';
+import type { AnyObject } from '../../machinery/meta.ts';
+import type { Caches } from '../cache/caches.ts';
+import type { User } from '../context.ts';
+
+/** What a request wants to do: to a resource, or to a path. */
+export interface Attributes {
+  user: User;
+  verb: string;
+  group?: string;
+  resource?: string;
+  subresource?: string;
+  namespace?: string;
+  name?: string;
+  path?: string;
+}
+
+const has = (list: string[] | undefined, value: string): boolean =>
+  list !== undefined && (list.includes(value) || list.includes('*'));
+
+/** Whether a rule allows it. Source: the documentation of RBAC ("Referring to resources"). */
+export function allows(rule: PolicyRule, a: Attributes): boolean {
+  if (!has(rule.verbs, a.verb)) return false;
+  if (a.path !== undefined) {
+    return (rule.nonResourceURLs ?? []).some(
+      (url) => url === '*' || url === a.path || (url.endsWith('*') && a.path!.startsWith(url.slice(0, -1))),
+    );
+  }
+  if (!has(rule.apiGroups, a.group ?? '')) return false;
+  const resource = a.subresource ? `${a.resource}/${a.subresource}` : a.resource!;
+  const named = (rule.resources ?? []).some(
+    (r) => r === '*' || r === resource || (a.subresource && r === `*/${a.subresource}`),
+  );
+  if (!named) return false;
+  return !rule.resourceNames?.length || (a.name !== undefined && rule.resourceNames.includes(a.name));
+}
+
+function isSubject(subject: Subject, user: User, namespace: string | undefined): boolean {
+  if (subject.kind === 'User') return subject.name === user.name;
+  if (subject.kind === 'Group') return user.groups.includes(subject.name);
+  return user.name === `system:serviceaccount:${subject.namespace ?? namespace}:${subject.name}`;
+}
+
+/** Role-based access control over the caches of the four kinds; what a user may do is worked out once and kept until one changes. */
+export class Rbac {
+  readonly #caches: Caches;
+  readonly #known = new Map<string, PolicyRule[]>();
+  #version = -1;
+
+  constructor(caches: Caches) {
+    this.#caches = caches;
+  }
+
+  #objects(kind: any): AnyObject[] {
+    return [...(this.#caches.of(kind)?.entries.values() ?? [])].map((entry) => entry.object);
+  }
+
+  /** Rules of roles bound in the whole cluster, and, where a namespace is given, in it. */
+  rulesFor(user: User, namespace: string | undefined): PolicyRule[] {
+    const version = [clusterRoles, clusterRoleBindings, roles, roleBindings].reduce(
+      (sum, kind) => sum + (this.#caches.of(kind)?.changed ?? 0),
+      0,
+    );
+    if (version !== this.#version) {
+      this.#known.clear();
+      this.#version = version;
+    }
+    const key = `${namespace ?? ''}\n${user.name}\n${user.groups.join('\n')}`;
+    let rules = this.#known.get(key);
+    if (!rules) {
+      rules = this.#gather(user, namespace);
+      if (this.#known.size > 10_000) this.#known.clear();
+      this.#known.set(key, rules);
+    }
+    return rules;
+  }
+
+  #gather(user: User, namespace: string | undefined): PolicyRule[] {
+    const clusterRole = (name: string): PolicyRule[] =>
+      (this.#caches.of(clusterRoles)?.get(`/registry/clusterroles/${name}`)?.object.rules as PolicyRule[]) ??
+      [];
+    const found = this.#objects(clusterRoleBindings)
+      .filter((b) => b.subjects?.some((s: Subject) => isSubject(s, user, undefined)))
+      .flatMap((b) => clusterRole(b.roleRef.name));
+    if (namespace) {
+      for (const b of this.#objects(roleBindings)) {
+        if (
+          b.metadata.namespace !== namespace ||
+          !b.subjects?.some((s: Subject) => isSubject(s, user, namespace))
+        )
+          continue;
+        if (b.roleRef.kind === 'ClusterRole') found.push(...clusterRole(b.roleRef.name));
+        else {
+          const role = this.#caches.of(roles)?.get(`/registry/roles/${namespace}/${b.roleRef.name}`)?.object;
+          found.push(...((role?.rules as PolicyRule[]) ?? []));
+        }
+      }
+    }
+    return found;
+  }
+
+  authorize(a: Attributes): boolean {
+    return this.rulesFor(a.user, a.namespace).some((rule) => allows(rule, a));
+  }
+}

@@ -1,0 +1,70 @@
+import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
+import { type AnyObject, deepFreeze } from '../../machinery/meta.ts';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * JSON with kind, apiVersion and metadata first, so that the resource version can be put in by cutting, without encoding
+ * again. `{"kind":"Pod","apiVersion":"v1","metadata":{` is the same for all objects of a kind.
+ */
+export function encodeForStore(kind: Kind<any>, object: AnyObject): Uint8Array {
+  const { kind: _k, apiVersion: _a, metadata, ...rest } = object;
+  const { resourceVersion: _r, ...meta } = metadata;
+  const tail = JSON.stringify(rest);
+  return encoder.encode(`${headOf(kind)}${JSON.stringify(meta)}${tail === '{}' ? '}' : `,${tail.slice(1)}`}`);
+}
+
+const heads = new WeakMap<Kind, string>();
+/** `{"kind":"Pod","apiVersion":"v1","metadata":` */
+export function headOf(kind: Kind<any>): string {
+  let head = heads.get(kind);
+  if (!head) {
+    head = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersionOf(kind))},"metadata":`;
+    heads.set(kind, head);
+  }
+  return head;
+}
+
+/** An object as the cache holds it: decoded and frozen, shared by all readers; and its bytes on the wire once asked for. */
+export class Entry {
+  readonly object: AnyObject;
+  readonly revision: number;
+  readonly key: string;
+  #json: Uint8Array | undefined;
+  readonly #kind: Kind<any>;
+
+  constructor(kind: Kind<any>, key: string, decoded: AnyObject, revision: number) {
+    this.#kind = kind;
+    this.key = key;
+    this.revision = revision;
+    this.object = deepFreeze({
+      ...decoded,
+      metadata: { ...decoded.metadata, resourceVersion: String(revision) },
+    });
+  }
+
+  static fromBytes(kind: Kind<any>, key: string, value: Uint8Array, revision: number): Entry {
+    return new Entry(kind, key, JSON.parse(decoder.decode(value)), revision);
+  }
+
+  /** `{"kind":…,"apiVersion":…,"metadata":{…},…}` in UTF-8. Made once. */
+  get json(): Uint8Array {
+    this.#json ??= encodeObject(this.#kind, this.object);
+    return this.#json;
+  }
+
+  /** The bytes after `{"kind":…,"apiVersion":…,`: an item of a list, less its opening brace. */
+  get item(): Uint8Array {
+    return this.json.subarray(headOf(this.#kind).length - '"metadata":'.length);
+  }
+}
+
+/** The wire form of an object of this kind: kind and apiVersion first, then metadata. */
+export function encodeObject(kind: Kind<any>, object: AnyObject): Uint8Array {
+  const { kind: _k, apiVersion: _a, metadata, ...rest } = object;
+  const tail = JSON.stringify(rest);
+  return encoder.encode(
+    `${headOf(kind)}${JSON.stringify(metadata)}${tail === '{}' ? '}' : `,${tail.slice(1)}`}`,
+  );
+}

@@ -1,0 +1,139 @@
+import BTreeModule from 'sorted-btree';
+import type { Kind } from '../../machinery/kind.ts';
+import { gone } from '../../machinery/status.ts';
+import { prefixEnd, type Store, type StoreEvent } from '../../machinery/store.ts';
+import { Entry } from './entry.ts';
+
+const BTree = BTreeModule.default;
+const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** One change of one object, encoded at most once for each type that a watcher may see it as. */
+export class CacheEvent {
+  readonly entry: Entry;
+  readonly previous: Entry | undefined;
+  readonly deleted: boolean;
+  readonly revision: number;
+  readonly #lines: { ADDED?: Uint8Array; MODIFIED?: Uint8Array; DELETED?: Uint8Array } = {};
+
+  constructor(entry: Entry, previous: Entry | undefined, deleted: boolean) {
+    this.entry = entry;
+    this.previous = previous;
+    this.deleted = deleted;
+    this.revision = entry.revision;
+  }
+
+  /** `{"type":"ADDED","object":{…}}\n` */
+  line(type: 'ADDED' | 'MODIFIED' | 'DELETED'): Uint8Array {
+    return (this.#lines[type] ??= watchLine(type, this.entry.json));
+  }
+}
+
+const encoder = new TextEncoder();
+const heads = {
+  ADDED: encoder.encode('{"type":"ADDED","object":'),
+  MODIFIED: encoder.encode('{"type":"MODIFIED","object":'),
+  DELETED: encoder.encode('{"type":"DELETED","object":'),
+};
+export function watchLine(type: keyof typeof heads, json: Uint8Array): Uint8Array {
+  const head = heads[type];
+  const line = new Uint8Array(head.length + json.length + 2);
+  line.set(head);
+  line.set(json, head.length);
+  line[line.length - 2] = 0x7d;
+  line[line.length - 1] = 0x0a;
+  return line;
+}
+
+export type CacheWatcher = (event: CacheEvent) => void;
+
+/**
+ * The newest objects of one resource, in key order, and a window of its last events. It is fed by the store's watch in
+ * the same turn in which a write becomes durable, so a read from it is as new as one from the store.
+ */
+export class ResourceCache {
+  readonly kind: Kind<any>;
+  readonly prefix: string;
+  readonly entries = new BTree<string, Entry>(undefined, compareKeys);
+  readonly #store: Store;
+  #window: CacheEvent[] = [];
+  /** Events up to here are not in the window. */
+  #forgotten: number;
+  readonly #watchers = new Set<CacheWatcher>();
+  readonly #capacity: number;
+  /** The revision of the newest change. */
+  changed = 0;
+
+  constructor(kind: Kind<any>, prefix: string, store: Store, capacity = 8192) {
+    this.kind = kind;
+    this.prefix = prefix;
+    this.#store = store;
+    this.#capacity = capacity;
+    this.#forgotten = store.revision;
+  }
+
+  async load(): Promise<void> {
+    const { kvs } = await this.#store.range({ key: this.prefix, end: prefixEnd(this.prefix) });
+    for (const kv of kvs) {
+      const entry = kv.decoded
+        ? new Entry(this.kind, kv.key, kv.decoded as any, kv.modRevision)
+        : Entry.fromBytes(this.kind, kv.key, kv.value, kv.modRevision);
+      this.entries.set(kv.key, entry);
+      this.changed = Math.max(this.changed, kv.modRevision);
+    }
+  }
+
+  get revision(): number {
+    return this.#store.revision;
+  }
+  get(key: string): Entry | undefined {
+    return this.entries.get(key);
+  }
+
+  /** Entries whose keys begin with `prefix`, in order, from `from` on. */
+  *range(prefix: string, from = prefix): Iterable<Entry> {
+    const end = prefixEnd(prefix);
+    for (const [key, entry] of this.entries.entries(from)) {
+      if (key >= end) return;
+      yield entry;
+    }
+  }
+
+  apply({ type, kv }: StoreEvent): void {
+    const previous = this.entries.get(kv.key);
+    let entry: Entry;
+    if (type === 'put') {
+      entry = kv.decoded
+        ? new Entry(this.kind, kv.key, kv.decoded as any, kv.modRevision)
+        : Entry.fromBytes(this.kind, kv.key, kv.value, kv.modRevision);
+      this.entries.set(kv.key, entry);
+    } else {
+      if (!previous) return;
+      this.entries.delete(kv.key);
+      entry = new Entry(this.kind, kv.key, previous.object, kv.modRevision);
+    }
+    this.changed = kv.modRevision;
+    const event = new CacheEvent(entry, previous, type === 'delete');
+    this.#window.push(event);
+    if (this.#window.length > this.#capacity * 2) {
+      this.#forgotten = this.#window[this.#capacity - 1]!.revision;
+      this.#window = this.#window.slice(this.#capacity);
+    }
+    for (const watcher of this.#watchers) watcher(event);
+  }
+
+  /** Everything after `revision`, then all that comes. Throws 410 when that is longer ago than the window reaches. */
+  watch(revision: number, watcher: CacheWatcher): () => void {
+    if (revision < this.#forgotten) {
+      throw gone(`too old resource version: ${revision} (${this.#forgotten})`);
+    }
+    let first = this.#window.length;
+    while (first > 0 && this.#window[first - 1]!.revision > revision) first--;
+    for (const event of this.#window.slice(first)) watcher(event);
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+}

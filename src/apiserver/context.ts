@@ -1,0 +1,42 @@
+import type { ApiRequest, Options, PatchType } from '../client/client.ts';
+import type { AnyObject } from '../machinery/meta.ts';
+import type { Served } from './scheme.ts';
+
+/** Who asks. */
+export interface User {
+  name: string;
+  uid?: string;
+  groups: string[];
+  extra?: Record<string, string[]>;
+}
+
+/** One request on its way through the pipeline: what is known of it so far. */
+export interface Context extends Omit<ApiRequest, 'verb'> {
+  verb: ApiRequest['verb'];
+  options: Options;
+  user: User;
+  served: Served;
+  nowMs: number;
+  /** What field managers are named after when the request gives no name. */
+  userAgent: string;
+  /** Sent back as `Warning` headers. */
+  warnings: string[];
+  patchType?: PatchType;
+  /** Sets the HTTP status of a success that is not 200 (201 Created). */
+  code: number;
+}
+
+/** The manager that managedFields names: as asked, or the first part of the user agent. */
+export const fieldManagerOf = (context: Context): string =>
+  context.options.fieldManager || context.userAgent.split('/')[0]!.slice(0, 128) || 'unknown';
+
+export const isDryRun = (context: Context): boolean => context.options.dryRun === 'All';
+
+/** What admission plugins get to see and to change. */
+export interface Admission {
+  context: Context;
+  operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+  object: AnyObject | undefined;
+  old: AnyObject | undefined;
+  subresource: string;
+}

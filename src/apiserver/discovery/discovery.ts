@@ -1,0 +1,144 @@
+import type { Kind, Subresource } from '../../machinery/kind.ts';
+import type { Scheme } from '../scheme.ts';
+
+/** Kubernetes' own order of versions: v2, v1, v1beta2, v1beta1, v1alpha1, then by name. */
+export function compareVersions(a: string, b: string): number {
+  const parse = (v: string) => /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(v);
+  const [x, y] = [parse(a), parse(b)];
+  if (!x || !y) return x ? -1 : y ? 1 : a < b ? -1 : 1;
+  const rank = (m: RegExpExecArray) => (m[2] === undefined ? 2 : m[2] === 'beta' ? 1 : 0);
+  return rank(y) - rank(x) || Number(y[1]) - Number(x[1]) || Number(y[3] ?? 0) - Number(x[3] ?? 0);
+}
+
+export interface Group {
+  name: string;
+  versions: { version: string; kinds: Kind<any>[] }[];
+}
+
+/** Everything that is served, by group and version: the core group first, then as registered. */
+export function groupsOf(scheme: Scheme): Group[] {
+  const groups = new Map<string, Map<string, Kind<any>[]>>();
+  for (const { kind } of scheme.all()) {
+    if (!groups.has(kind.group)) groups.set(kind.group, new Map());
+    const versions = groups.get(kind.group)!;
+    if (!versions.has(kind.version)) versions.set(kind.version, []);
+    versions.get(kind.version)!.push(kind);
+  }
+  return [...groups]
+    .map(([name, versions]) => ({
+      name,
+      versions: [...versions]
+        .map(([version, kinds]) => ({
+          version,
+          kinds: kinds.toSorted((a, b) => (a.plural < b.plural ? -1 : 1)),
+        }))
+        .toSorted((a, b) => compareVersions(a.version, b.version)),
+    }))
+    .toSorted((a, b) => Number(a.name !== '') - Number(b.name !== ''));
+}
+
+const split = (kind: Kind<any>, sub: Subresource): { group: string; version: string; kind: string } => {
+  const [group, version, name] = sub.kind.split('/') as [string, string, string];
+  if (!group && !version) return { group: kind.group, version: kind.version, kind: name };
+  return { group, version, kind: name };
+};
+
+/** `APIResourceList` of one group and version. */
+export function resourceList(group: string, version: string, kinds: Kind<any>[]) {
+  const resources = kinds.flatMap((kind) => [
+    {
+      name: kind.plural,
+      singularName: kind.singular,
+      namespaced: kind.namespaced,
+      kind: kind.kind,
+      verbs: kind.verbs,
+      ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
+      ...(kind.categories.length ? { categories: kind.categories } : {}),
+      ...(kind.verbs.includes('get')
+        ? { storageVersionHash: hash(`${kind.group}/${kind.version}/${kind.kind}`) }
+        : {}),
+    },
+    ...Object.entries(kind.subresources).map(([name, sub]) => {
+      const of = split(kind, sub);
+      const foreign = of.group !== kind.group || of.version !== kind.version;
+      return {
+        name: `${kind.plural}/${name}`,
+        singularName: '',
+        namespaced: kind.namespaced,
+        ...(foreign ? { group: of.group, version: of.version } : {}),
+        kind: of.kind,
+        verbs: sub.verbs,
+      };
+    }),
+  ]);
+  return {
+    kind: 'APIResourceList',
+    apiVersion: 'v1',
+    groupVersion: group ? `${group}/${version}` : version,
+    resources,
+  };
+}
+
+/** A short stable text for a longer one. */
+export function hash(text: string): string {
+  let a = 0x811c9dc5;
+  let b = 0x1000193;
+  for (let i = 0; i < text.length; i++) {
+    a = Math.imul(a ^ text.charCodeAt(i), 0x01000193) >>> 0;
+    b = Math.imul(b + text.charCodeAt(i), 0x85ebca6b) >>> 0;
+  }
+  return btoa(
+    String.fromCharCode(...[a, b].flatMap((n) => [n & 255, (n >>> 8) & 255, (n >>> 16) & 255, n >>> 24])),
+  );
+}
+
+const groupVersions = (group: Group) =>
+  group.versions.map(({ version }) => ({
+    groupVersion: group.name ? `${group.name}/${version}` : version,
+    version,
+  }));
+
+export function apiGroup(group: Group) {
+  const versions = groupVersions(group);
+  return { name: group.name, versions, preferredVersion: versions[0] };
+}
+
+export const apiGroupList = (groups: Group[]) => ({
+  kind: 'APIGroupList',
+  apiVersion: 'v1',
+  groups: groups.filter((g) => g.name).map(apiGroup),
+});
+
+/** `APIGroupDiscoveryList` v2: all groups at once, or the core group alone. Source: KEP-3352. */
+export function aggregated(groups: Group[]) {
+  return {
+    kind: 'APIGroupDiscoveryList',
+    apiVersion: 'apidiscovery.k8s.io/v2',
+    metadata: {},
+    items: groups.map((group) => ({
+      metadata: { name: group.name || undefined, creationTimestamp: null },
+      versions: group.versions.map(({ version, kinds }) => ({
+        version,
+        freshness: 'Current',
+        resources: kinds.map((kind) => ({
+          resource: kind.plural,
+          responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+          scope: kind.namespaced ? 'Namespaced' : 'Cluster',
+          singularResource: kind.singular,
+          verbs: kind.verbs,
+          ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
+          ...(kind.categories.length ? { categories: kind.categories } : {}),
+          ...(Object.keys(kind.subresources).length
+            ? {
+                subresources: Object.entries(kind.subresources).map(([subresource, sub]) => ({
+                  subresource,
+                  responseKind: split(kind, sub),
+                  verbs: sub.verbs,
+                })),
+              }
+            : {}),
+        })),
+      })),
+    })),
+  };
+}

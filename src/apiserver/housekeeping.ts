@@ -1,0 +1,52 @@
+import { events } from '../api/core/event.ts';
+import { CompactedError } from '../machinery/store.ts';
+import type { ApiServer } from './server.ts';
+
+const eventTtlMs = 3600_000;
+const compactEveryMs = 300_000;
+
+/** What the server does by itself: forgets events after an hour, and the store's history after five to ten minutes. */
+export function housekeeping(server: ApiServer, signal: AbortSignal): void {
+  const { registry, log } = server;
+  const { clock, store, caches } = registry;
+  let previous = 0;
+
+  async function compact(): Promise<void> {
+    const revision = store.revision;
+    if (previous > store.compactRevision) {
+      await store.compact(previous).catch((error) => {
+        if (!(error instanceof CompactedError)) log.error('compaction failed', { error: String(error) });
+      });
+    }
+    previous = revision;
+  }
+  async function expireEvents(): Promise<void> {
+    const now = clock.now();
+    for (const entry of [...(caches.of(events)?.entries.values() ?? [])]) {
+      const { object } = entry;
+      const newest = Date.parse(
+        object.series?.lastObservedTime ??
+          object.lastTimestamp ??
+          object.eventTime ??
+          object.metadata.creationTimestamp,
+      );
+      if (now - newest > eventTtlMs) {
+        await store.txn(
+          [{ key: entry.key, target: 'mod', equals: entry.revision }],
+          [{ op: 'delete', key: entry.key }],
+        );
+      }
+    }
+  }
+  const every = (ms: number, work: () => Promise<void>) => {
+    const timer = clock.after(ms, () => {
+      if (signal.aborted) return;
+      work()
+        .catch((error) => log.error('housekeeping failed', { error: String(error) }))
+        .finally(() => !signal.aborted && every(ms, work));
+    });
+    signal.addEventListener('abort', () => timer.cancel(), { once: true });
+  };
+  every(compactEveryMs, compact);
+  every(60_000, expireEvents);
+}

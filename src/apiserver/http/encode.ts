@@ -1,0 +1,106 @@
+import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
+import type { AnyObject } from '../../machinery/meta.ts';
+import { toYaml } from '../../machinery/yaml.ts';
+import type { Context } from '../context.ts';
+import type { Result } from '../perform.ts';
+import type { ListResult } from '../registry/read.ts';
+import type { Form } from './negotiate.ts';
+import { partial, table } from './table.ts';
+
+export interface Encoded {
+  type: string;
+  body: Uint8Array | string;
+}
+
+const encoder = new TextEncoder();
+
+/** Any object in the form that was asked for. */
+export function encode(object: AnyObject, form: Form): Encoded {
+  if (form.encoding === 'yaml') return { type: 'application/yaml', body: toYaml(object) };
+  return {
+    type: 'application/json',
+    body: JSON.stringify(object, null, form.pretty ? 2 : undefined) + (form.pretty ? '\n' : ''),
+  };
+}
+
+/** What a request came to, in the form that was asked for. Where the plain JSON is wanted, stored bytes are joined. */
+export function encodeResult(context: Context, result: Result, form: Form, include: string): Encoded {
+  const { served } = context;
+  const plain = form.encoding === 'json' && !form.as && !form.pretty && served.fromStorage === undefined;
+  const out = (object: AnyObject): AnyObject => (served.fromStorage ? served.fromStorage(object) : object);
+  if (result.type === 'object') return encode(result.object, { ...form, as: undefined });
+  if (result.type === 'entry') {
+    if (plain) return { type: 'application/json', body: result.entry.json };
+    return encode(
+      transform(served.kind, [out(result.entry.object)], undefined, context.nowMs, form, include),
+      form,
+    );
+  }
+  if (plain) return { type: 'application/json', body: joinList(served.kind, result.list) };
+  const objects = result.list.entries.map((entry) => out(entry.object));
+  return encode(transform(served.kind, objects, listMeta(result.list), context.nowMs, form, include), form);
+}
+
+const listMeta = (list: ListResult) => ({
+  resourceVersion: String(list.revision),
+  ...(list.continue ? { continue: list.continue } : {}),
+  ...(list.remaining ? { remainingItemCount: list.remaining } : {}),
+});
+
+/** One object (no list metadata) or many as Table, PartialObjectMetadata(List), or as they are. */
+export function transform(
+  kind: Kind<any>,
+  objects: AnyObject[],
+  metadata: object | undefined,
+  nowMs: number,
+  form: Form,
+  include: string,
+): AnyObject {
+  if (form.as === 'Table') {
+    return table(
+      kind,
+      objects,
+      metadata ?? { resourceVersion: objects[0]!.metadata.resourceVersion },
+      nowMs,
+      include,
+    );
+  }
+  if (form.as) {
+    if (!metadata) return partial(objects[0]!);
+    return {
+      kind: 'PartialObjectMetadataList',
+      apiVersion: 'meta.k8s.io/v1',
+      metadata: metadata as AnyObject['metadata'],
+      items: objects.map(partial),
+    };
+  }
+  const head = { kind: kind.kind, apiVersion: apiVersionOf(kind) };
+  if (!metadata) return { ...head, ...objects[0]! };
+  return {
+    kind: `${kind.kind}List`,
+    apiVersion: head.apiVersion,
+    metadata: metadata as AnyObject['metadata'],
+    items: objects,
+  };
+}
+
+/** A list of what is encoded already: the bytes of the items, one after the other. */
+function joinList(kind: Kind<any>, list: ListResult): Uint8Array {
+  const head = encoder.encode(
+    `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(listMeta(list))},"items":[`,
+  );
+  const items = list.entries.map((entry) => entry.item);
+  const size = items.reduce((sum, item) => sum + item.length + 2, head.length + 3);
+  const body = new Uint8Array(size);
+  body.set(head);
+  let at = head.length;
+  for (const [i, item] of items.entries()) {
+    if (i) body[at++] = 0x2c;
+    body[at++] = 0x7b;
+    body.set(item, at);
+    at += item.length;
+  }
+  body[at++] = 0x5d;
+  body[at++] = 0x7d;
+  return body.subarray(0, at);
+}

@@ -1,0 +1,30 @@
+import type { User } from '../context.ts';
+
+/** One HTTP request and the way to answer it: what the handler sees of a socket. */
+export interface Exchange {
+  method: string;
+  /** Decoded by segment where it is taken apart; here as it came, without the query. */
+  path: string;
+  query: URLSearchParams;
+  header(name: string): string | undefined;
+  /** The whole body. Throws 413 when it is longer. */
+  body(limitBytes: number): Promise<Uint8Array>;
+  /** Who the verified client certificate names, if one was given. */
+  certificate: User | undefined;
+  remote: string;
+  /** Aborts when the client is gone. */
+  signal: AbortSignal;
+  respond(code: number, headers: Record<string, string>, body: Uint8Array | string): void;
+  stream(code: number, headers: Record<string, string>): ResponseStream;
+}
+
+export interface ResponseStream {
+  write(chunk: Uint8Array | string): void;
+  /** Bytes that the client has not taken yet. */
+  readonly pendingBytes: number;
+  /** Resolves when what is pending is small again, or the client is gone. */
+  drained(): Promise<void>;
+  end(): void;
+  /** Cuts the connection. */
+  destroy(): void;
+}

@@ -1,0 +1,141 @@
+import { aggregated, apiGroup, apiGroupList, groupsOf, hash, resourceList } from '../discovery/discovery.ts';
+import type { ApiServer } from '../server.ts';
+import type { Exchange } from './exchange.ts';
+import type { PathHandler } from './handler.ts';
+
+/** The version of the API that we serve, as /version gives it. */
+export const version = {
+  major: '1',
+  minor: '36',
+  emulationMajor: '1',
+  emulationMinor: '36',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '35',
+  gitVersion: 'v1.36.2',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '2026-01-01T00:00:00Z',
+  goVersion: 'none',
+  compiler: 'wherry',
+  platform: 'linux/amd64',
+};
+
+const json = (exchange: Exchange, body: unknown, type = 'application/json'): true => {
+  const text = JSON.stringify(body);
+  const etag = `"${hash(text)}"`;
+  if (exchange.header('if-none-match') === etag) exchange.respond(304, { etag }, '');
+  else exchange.respond(200, { 'content-type': type, etag, vary: 'Accept', 'cache-control': 'public' }, text);
+  return true;
+};
+
+/** Asks for `application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList` before plain JSON. */
+function aggregatedType(exchange: Exchange): string | undefined {
+  for (const range of (exchange.header('accept') ?? '').split(',')) {
+    const [type, ...params] = range.split(';').map((p) => p.trim());
+    if (type !== 'application/json') continue;
+    if (params.includes('as=APIGroupDiscoveryList')) {
+      if (params.includes('v=v2'))
+        return 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+    } else return undefined;
+  }
+  return undefined;
+}
+
+const discovery: PathHandler = (server, exchange) => {
+  const parts = exchange.path.split('/').filter(Boolean);
+  const groups = groupsOf(server.registry.scheme);
+  if (parts[0] !== 'api' && parts[0] !== 'apis') return false;
+  const core = parts[0] === 'api';
+  const mine = groups.filter((g) => (g.name === '') === core);
+  if (parts.length === 1) {
+    const type = aggregatedType(exchange);
+    if (type) return json(exchange, aggregated(mine), type);
+    return core
+      ? json(exchange, { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] })
+      : json(exchange, apiGroupList(groups));
+  }
+  const group = core ? mine[0] : mine.find((g) => g.name === parts[1]);
+  const wanted = parts[core ? 1 : 2];
+  if (!group || parts.length > (core ? 2 : 3)) return false;
+  if (wanted === undefined) return json(exchange, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group) });
+  const found = group.versions.find((v) => v.version === wanted);
+  return found ? json(exchange, resourceList(group.name, found.version, found.kinds)) : false;
+};
+
+const health: PathHandler = (server, exchange) => {
+  const [kind, one] = exchange.path.split('/').filter(Boolean);
+  if (!['healthz', 'livez', 'readyz'].includes(kind!)) return false;
+  const checks = [
+    ['ping', true],
+    ['etcd', true],
+    ['informer-sync', !server.pending.size],
+    ['poststarthook/start-controllers', !server.pending.size],
+  ] as [string, boolean][];
+  const relevant = kind === 'readyz' ? checks : checks.slice(0, 2);
+  const asked = one ? relevant.filter(([name]) => name === one) : relevant;
+  if (one && !asked.length) return false;
+  const healthy = asked.every(([, ok]) => ok);
+  const excluded = exchange.query.getAll('exclude');
+  const lines = asked
+    .map(([name, ok]) =>
+      excluded.includes(name)
+        ? `[+]${name} excluded: ok`
+        : ok
+          ? `[+]${name} ok`
+          : `[-]${name} failed: reason withheld`,
+    )
+    .join('\n');
+  const body =
+    healthy && !exchange.query.has('verbose')
+      ? 'ok'
+      : `${lines}\n${kind} check ${healthy ? 'passed' : 'failed'}\n`;
+  exchange.respond(
+    healthy ? 200 : 500,
+    { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
+    body,
+  );
+  return true;
+};
+
+const about: PathHandler = async (server, exchange) => {
+  switch (exchange.path) {
+    case '/version':
+    case '/version/':
+      return json(exchange, version);
+    case '/.well-known/openid-configuration':
+      return json(exchange, {
+        issuer: server.tokens.issuer,
+        jwks_uri: `${server.tokens.issuer}/openid/v1/jwks`,
+        response_types_supported: ['id_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['RS256'],
+      });
+    case '/openid/v1/jwks':
+      return json(exchange, await server.tokens.jwks(), 'application/jwk-set+json');
+    case '/':
+      return json(exchange, { paths: pathsOf(server) });
+    default:
+      return false;
+  }
+};
+
+const pathsOf = (server: ApiServer): string[] => [
+  '/.well-known/openid-configuration',
+  '/api',
+  '/api/v1',
+  '/apis',
+  ...groupsOf(server.registry.scheme)
+    .filter((g) => g.name)
+    .flatMap((g) => [`/apis/${g.name}`, ...g.versions.map((v) => `/apis/${g.name}/${v.version}`)]),
+  '/healthz',
+  '/livez',
+  '/metrics',
+  '/openapi/v2',
+  '/openapi/v3',
+  '/openid/v1/jwks',
+  '/readyz',
+  '/version',
+];
+
+/** Paths outside the resources, in the order in which they are tried. */
+export const builtInPaths: PathHandler[] = [health, about, discovery];

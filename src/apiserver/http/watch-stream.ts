@@ -1,0 +1,103 @@
+import { sleep } from '../../machinery/clock.ts';
+import { apiVersionOf } from '../../machinery/kind.ts';
+import type { AnyObject } from '../../machinery/meta.ts';
+import { type CacheEvent, watchLine } from '../cache/resource-cache.ts';
+import type { Context } from '../context.ts';
+import { cacheOf } from '../registry/registry.ts';
+import { watch } from '../registry/watch.ts';
+import type { ApiServer } from '../server.ts';
+import type { Exchange } from './exchange.ts';
+import type { Form } from './negotiate.ts';
+import { partial, table } from './table.ts';
+
+/** Bytes that a watcher may be behind before it is cut off: it lists again, and the server's memory stays bounded. */
+const maxPendingBytes = 16 << 20;
+const bookmarkEveryMs = 60_000;
+
+/** Serves a watch until its time is over, the client goes, or the client cannot follow. */
+export async function serveWatch(
+  server: ApiServer,
+  context: Context,
+  exchange: Exchange,
+  form: Form,
+  include: string,
+  closing: AbortSignal,
+): Promise<void> {
+  const { kind, fromStorage } = context.served;
+  const { clock, random } = server.registry;
+  const cache = cacheOf(server.registry, context);
+  const plain = form.encoding === 'json' && !form.as && !fromStorage;
+  const end = new AbortController();
+  let stream: ReturnType<Exchange['stream']> | undefined;
+  const early: (Uint8Array | string)[] = [];
+  const send = (chunk: Uint8Array | string) => {
+    if (!stream) return void early.push(chunk);
+    stream.write(chunk);
+    if (stream.pendingBytes > maxPendingBytes) {
+      stream.destroy();
+      end.abort();
+    }
+  };
+  let rows = 0;
+  const encodeObject = (eventType: string, object: AnyObject): Uint8Array | string => {
+    const shown = fromStorage ? fromStorage(object) : object;
+    const payload =
+      form.as === 'Table'
+        ? table(
+            kind,
+            [shown],
+            { resourceVersion: shown.metadata.resourceVersion },
+            clock.now(),
+            include,
+            rows++ === 0,
+          )
+        : form.as
+          ? partial(shown)
+          : { kind: kind.kind, apiVersion: apiVersionOf(kind), ...shown };
+    return `${JSON.stringify({ type: eventType, object: payload })}\n`;
+  };
+  const bookmark = (revision: number, initialEnd: boolean) => {
+    const metadata = {
+      resourceVersion: String(revision),
+      creationTimestamp: null,
+      ...(initialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+    };
+    const bare = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata } as unknown as AnyObject;
+    if (form.as === 'Table') {
+      const empty = {
+        ...table(kind, [], metadata, 0, include, rows++ === 0),
+        rows: [{ cells: kind.columns.map(() => null), object: partial(bare) }],
+      };
+      return send(`${JSON.stringify({ type: 'BOOKMARK', object: empty })}\n`);
+    }
+    const payload = form.as ? partial(bare) : bare;
+    send(`${JSON.stringify({ type: 'BOOKMARK', object: payload })}\n`);
+  };
+
+  const stop = watch(cache, context, {
+    initial: (entry) => send(plain ? watchLine('ADDED', entry.json) : encodeObject('ADDED', entry.object)),
+    event: (eventType, event: CacheEvent) =>
+      send(plain ? event.line(eventType) : encodeObject(eventType, event.entry.object)),
+    bookmark,
+  });
+  try {
+    stream = exchange.stream(200, {
+      'content-type': 'application/json',
+      'cache-control': 'no-cache, private',
+    });
+    for (const chunk of early.splice(0)) stream.write(chunk);
+    const seconds = context.options.timeoutSeconds || 1800 + random() * 1800;
+    const until = clock.now() + seconds * 1000;
+    const over = AbortSignal.any([exchange.signal, closing, end.signal]);
+    while (!over.aborted && clock.now() < until) {
+      await sleep(clock, Math.min(until - clock.now(), bookmarkEveryMs * (0.9 + random() * 0.2)), over).catch(
+        () => {},
+      );
+      if (!over.aborted && clock.now() < until && context.options.allowWatchBookmarks)
+        bookmark(cache.revision, false);
+    }
+  } finally {
+    stop();
+    stream?.end();
+  }
+}

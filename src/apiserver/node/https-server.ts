@@ -1,0 +1,252 @@
+import type { X509Certificate } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { tooLarge } from '../../machinery/status.ts';
+import type { User } from '../context.ts';
+import type { Exchange, ResponseStream } from '../http/exchange.ts';
+
+export interface HttpsOptions {
+  host: string;
+  port: number;
+  /** PEM: the server's certificate and key, and the authority of client certificates. */
+  cert: string;
+  key: string;
+  clientCA: string;
+  handle(exchange: Exchange): Promise<void>;
+  /** Connections that ask to become something else: WebSocket, SPDY. */
+  upgrade(exchange: Exchange, request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>;
+}
+
+export interface HttpsServer {
+  port: number;
+  close(): Promise<void>;
+}
+
+const compress = promisify(gzip);
+const gzipFrom = 128 * 1024;
+/** Bytes that a slow client may be behind before a writer is told to wait. */
+const highWater = 1 << 20;
+
+/** HTTP/1.1 and HTTP/2 over TLS on one port. Throws the system's error when the port cannot be had. */
+export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
+  const { cert, key, clientCA } = options;
+  const server: Http2SecureServer = createSecureServer({
+    cert,
+    key,
+    ca: clientCA,
+    requestCert: true,
+    rejectUnauthorized: false,
+    allowHTTP1: true,
+    minVersion: 'TLSv1.2',
+    settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
+    sessionTimeout: 3600,
+  });
+  const sockets = new Set<Socket>();
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+  });
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  server.on('sessionError', () => {});
+  server.on('request', (request, response) => {
+    request.on('error', () => {});
+    response.on('error', () => {});
+    void options.handle(exchangeOf(request, response));
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    void options.upgrade(upgradeExchange(request, socket), request, socket, head);
+  });
+  server.setTimeout(0);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : options.port,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      setTimeout(() => sockets.forEach((socket) => socket.destroy()), 200).unref();
+      await closed;
+    },
+  };
+}
+
+const certificates = new WeakMap<object, User | null>();
+
+/** The user that a verified client certificate names: common name, and organizations as groups. */
+function certificateUser(socket: unknown): User | undefined {
+  if (
+    !(socket instanceof TLSSocket) &&
+    !(socket as { getPeerX509Certificate?: unknown })?.getPeerX509Certificate
+  )
+    return undefined;
+  const tls = socket as TLSSocket;
+  const known = certificates.get(tls);
+  if (known !== undefined) return known ?? undefined;
+  let user: User | null = null;
+  if (tls.authorized) {
+    const certificate = tls.getPeerX509Certificate();
+    const subject = certificate && parseSubject(certificate);
+    if (subject?.name) user = { name: subject.name, groups: subject.groups };
+  }
+  certificates.set(tls, user);
+  return user ?? undefined;
+}
+
+function parseSubject(certificate: X509Certificate): { name: string | undefined; groups: string[] } {
+  const fields = (certificate.subject ?? '').split('\n').map((line) => {
+    const at = line.indexOf('=');
+    return [line.slice(0, at), line.slice(at + 1)] as const;
+  });
+  return {
+    name: fields.find(([key]) => key === 'CN')?.[1],
+    groups: fields.filter(([key]) => key === 'O').map(([, value]) => value),
+  };
+}
+
+type Request = Http2ServerRequest | IncomingMessage;
+type Response = Http2ServerResponse;
+
+function base(
+  request: Request,
+  socket: any,
+): Pick<Exchange, 'method' | 'path' | 'query' | 'header' | 'certificate' | 'remote'> {
+  const url = request.url ?? '/';
+  const mark = url.indexOf('?');
+  return {
+    method: request.method ?? 'GET',
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)),
+    header: (name) => {
+      const value = request.headers[name];
+      return Array.isArray(value) ? value.join(',') : value;
+    },
+    certificate: certificateUser(socket),
+    remote: socket?.remoteAddress ?? '',
+  };
+}
+
+function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
+  const socket = (request as { stream?: any }).stream?.session?.socket ?? request.socket;
+  // A session's socket is a proxy that hides the TLS methods: the session knows the real one.
+  const real =
+    (request as any).stream?.session?.[
+      Object.getOwnPropertySymbols((request as any).stream?.session ?? {}).find(
+        (s) => s.description === 'socket',
+      ) as any
+    ] ?? socket;
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const acceptsGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  return {
+    ...base(request, real),
+    signal: gone.signal,
+    body: (limit) => readAll(request, limit),
+    respond(code, headers, body) {
+      if (response.headersSent || response.writableEnded) return;
+      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      if (acceptsGzip && bytes.length >= gzipFrom) {
+        void compress(bytes, { level: 1 }).then((small) => {
+          response.writeHead(code, {
+            ...headers,
+            'content-encoding': 'gzip',
+            'content-length': small.length,
+          });
+          response.end(small);
+        });
+        return;
+      }
+      response.writeHead(code, { ...headers, 'content-length': bytes.length });
+      response.end(bytes);
+    },
+    stream: (code, headers) => streamOf(response, code, headers),
+  };
+}
+
+async function readAll(request: Request, limit: number): Promise<Uint8Array> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  return new Promise((resolve, reject) => {
+    request.on('data', (part: Buffer) => {
+      size += part.length;
+      if (size > limit) {
+        reject(tooLarge(`the request is larger than the limit of ${limit} bytes`));
+        request.removeAllListeners('data');
+        request.resume();
+      } else parts.push(part);
+    });
+    request.on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)));
+    request.on('error', reject);
+    request.on('close', () => reject(new Error('the client is gone')));
+  });
+}
+
+function streamOf(response: Response, code: number, headers: Record<string, string>): ResponseStream {
+  response.writeHead(code, headers);
+  (response as unknown as { flushHeaders?: () => void }).flushHeaders?.();
+  const writable = response as unknown as NodeJS.WritableStream & {
+    writableLength: number;
+    destroyed: boolean;
+    destroy(): void;
+    writableNeedDrain: boolean;
+  };
+  return {
+    write: (chunk) => void (!writable.destroyed && writable.write(chunk as string)),
+    get pendingBytes() {
+      return (response as any).stream?.writableLength ?? writable.writableLength ?? 0;
+    },
+    async drained() {
+      if (this.pendingBytes < highWater || writable.destroyed) return;
+      await new Promise<void>((resolve) => {
+        response.once('drain', resolve);
+        response.once('close', resolve);
+      });
+    },
+    end: () => void (!writable.destroyed && writable.end()),
+    destroy: () =>
+      (response as any).stream?.destroy
+        ? (response as any).stream.destroy()
+        : (response as any).socket?.destroy(),
+  };
+}
+
+/** An exchange whose answer, if there is one, is written to the bare socket. */
+function upgradeExchange(request: IncomingMessage, socket: Socket): Exchange {
+  const gone = new AbortController();
+  socket.on('close', () => gone.abort());
+  return {
+    ...base(request, socket),
+    signal: gone.signal,
+    body: () => Promise.resolve(new Uint8Array()),
+    respond(code, headers, body) {
+      const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
+      const lines = Object.entries({
+        ...headers,
+        'content-length': String(bytes.length),
+        connection: 'close',
+      })
+        .map(([k, v]) => `${k}: ${v}\r\n`)
+        .join('');
+      socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${code} ${code}\r\n${lines}\r\n`), bytes]));
+    },
+    stream: () => {
+      throw new Error('an upgraded connection has no response stream');
+    },
+  };
+}

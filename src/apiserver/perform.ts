@@ -1,0 +1,97 @@
+import { type AnyObject, clone } from '../machinery/meta.ts';
+import { StatusError } from '../machinery/status.ts';
+import type { Entry } from './cache/entry.ts';
+import type { Context } from './context.ts';
+import { type Deletion, deleteCollection, deleteOne } from './registry/delete.ts';
+import { patch } from './registry/patch.ts';
+import { get, type ListResult, list } from './registry/read.ts';
+import { cacheOf, type Registry } from './registry/registry.ts';
+import { create, demandVerb, update } from './registry/write.ts';
+import type { SubresourceHandlers } from './subresources/index.ts';
+
+/** What a request comes to, before it is encoded. */
+export type Result =
+  | { type: 'entry'; entry: Entry }
+  | { type: 'object'; object: AnyObject }
+  | { type: 'list'; list: ListResult };
+
+/** Does what a request that is neither a watch nor a connection asks for. `body` is a draft of ours. */
+export async function perform(
+  registry: Registry,
+  handlers: SubresourceHandlers,
+  context: Context,
+  body: any,
+): Promise<Result> {
+  const { kind } = context.served;
+  const id = kind.group ? `${kind.plural}.${kind.group}` : kind.plural;
+  const own =
+    handlers[context.subresource ? `${id}/${context.subresource}` : id] ??
+    (context.subresource ? handlers[`*/${context.subresource}`] : undefined);
+  demandVerb(context);
+  if (own) return own(registry, context, body);
+  if (context.subresource && context.subresource !== 'status') {
+    throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {
+      kind: kind.plural,
+    });
+  }
+  const cache = cacheOf(registry, context);
+  switch (context.verb) {
+    case 'get':
+      return { type: 'entry', entry: get(cache, context) };
+    case 'list':
+      return { type: 'list', list: await list(cache, registry.store, context) };
+    case 'create':
+      return { type: 'entry', entry: await create(registry, context, body) };
+    case 'update': {
+      const createMissing = kind.rules.createOnUpdate && !context.subresource ? () => clone(body) : undefined;
+      return { type: 'entry', entry: await update(registry, context, () => clone(body), { createMissing }) };
+    }
+    case 'patch':
+      return { type: 'entry', entry: await patch(registry, context, body) };
+    case 'delete':
+      return deleted(context, await deleteOne(registry, context));
+    case 'deletecollection': {
+      const entries = await deleteCollection(registry, context);
+      return { type: 'list', list: { entries, revision: cache.revision } };
+    }
+    default:
+      throw new StatusError(
+        405,
+        'MethodNotAllowed',
+        `the server does not allow this method on the requested resource: ${context.verb}`,
+      );
+  }
+}
+
+/** Kinds whose deletion is answered with the object that was there; the others answer with a Status. */
+const returnsObject = new Set([
+  'pods',
+  'services',
+  'serviceaccounts',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'podtemplates',
+  'resourcequotas',
+]);
+
+function deleted(context: Context, { entry, gone }: Deletion): Result {
+  const { kind } = context.served;
+  if (!gone || (kind.group === '' && returnsObject.has(kind.plural))) {
+    return { type: 'entry', entry };
+  }
+  return {
+    type: 'object',
+    object: {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {} as AnyObject['metadata'],
+      status: 'Success',
+      details: {
+        name: entry.object.metadata.name,
+        ...(kind.group ? { group: kind.group } : {}),
+        kind: kind.plural,
+        uid: entry.object.metadata.uid,
+      },
+    },
+  };
+}

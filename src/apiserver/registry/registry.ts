@@ -1,0 +1,63 @@
+import type { Clock, Random } from '../../machinery/clock.ts';
+import type { SchemaTable } from '../../machinery/schema.ts';
+import { notFound } from '../../machinery/status.ts';
+import type { Store } from '../../machinery/store.ts';
+import type { Tracer } from '../../machinery/trace.ts';
+import type { Caches } from '../cache/caches.ts';
+import type { ResourceCache } from '../cache/resource-cache.ts';
+import type { Admission, Context } from '../context.ts';
+import type { Scheme } from '../scheme.ts';
+
+/** A step that may change or refuse a write. `on` says which writes it wants to see. */
+export interface AdmissionPlugin {
+  name: string;
+  on(admission: Admission): boolean;
+  /** Changes `admission.object` in place, or throws a StatusError. */
+  mutate?(admission: Admission): void | Promise<void>;
+  /** Throws a StatusError. Sees what will be stored. */
+  validate?(admission: Admission): void | Promise<void>;
+}
+
+/** Reserves what creation allocates (cluster IPs, node ports) and gives it back when the write fails or the object goes. */
+export interface Allocator {
+  /** Called before a write; returns what undoes the reservation. */
+  allocate(context: Context, object: any, old: any): (() => void) | undefined;
+  /** An update is done: what only the old object held goes back. */
+  committed(context: Context, object: any, old: any): void;
+  /** The object is gone. */
+  release(context: Context, object: any): void;
+}
+
+/** All that the verbs stand on. */
+export interface Registry {
+  store: Store;
+  caches: Caches;
+  scheme: Scheme;
+  schemas: SchemaTable;
+  clock: Clock;
+  random: Random;
+  uuid: () => string;
+  admission: AdmissionPlugin[];
+  allocators: Allocator[];
+  trace: Tracer;
+}
+
+export function cacheOf(registry: Registry, context: Context): ResourceCache {
+  const cache = registry.caches.of(context.served.storage, context.served.custom);
+  if (!cache) throw notFound(context.served.kind, context.name ?? '');
+  return cache;
+}
+
+export async function admit(
+  registry: Registry,
+  admission: Admission,
+  phase: 'mutate' | 'validate',
+): Promise<void> {
+  for (const plugin of registry.admission) {
+    const step = plugin[phase];
+    if (step && plugin.on(admission)) {
+      const waiting = step.call(plugin, admission);
+      if (waiting) await waiting;
+    }
+  }
+}

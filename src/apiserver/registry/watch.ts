@@ -1,0 +1,50 @@
+import { badRequest } from '../../machinery/status.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { CacheEvent, ResourceCache } from '../cache/resource-cache.ts';
+import type { Context } from '../context.ts';
+import { revisionOf } from './read.ts';
+import { predicateOf } from './select.ts';
+
+export interface WatchSink {
+  /** Part of the state with which a watch begins. */
+  initial(entry: Entry): void;
+  event(type: 'ADDED' | 'MODIFIED' | 'DELETED', event: CacheEvent): void;
+  /** `initialEnd`: the state is complete, what follows are changes. */
+  bookmark(revision: number, initialEnd: boolean): void;
+}
+
+/**
+ * Starts a watch; returns the function that ends it. With a selector, an object that begins to match is ADDED and one that
+ * ceases to is DELETED. Throws 410 when the history that it needs is gone, 400 for options that do not go together.
+ */
+export function watch(cache: ResourceCache, context: Context, sink: WatchSink): () => void {
+  const { options, namespace, served, name } = context;
+  const accepts = predicateOf(served.kind, options);
+  const prefix = namespace ? `${cache.prefix}${namespace}/` : cache.prefix;
+  const only = name === undefined ? undefined : prefix + name;
+  const mine = (key: string) => (only === undefined ? key.startsWith(prefix) : key === only);
+  const wanted = revisionOf(options.resourceVersion);
+  const streamed = options.sendInitialEvents === true;
+  if (streamed && options.resourceVersionMatch !== 'NotOlderThan') {
+    throw badRequest(
+      'sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
+  }
+
+  const onEvent = (event: CacheEvent) => {
+    if (!mine(event.entry.key)) return;
+    const was = event.previous !== undefined && (!accepts || accepts(event.previous.object));
+    const is = !event.deleted && (!accepts || accepts(event.entry.object));
+    if (is) sink.event(was ? 'MODIFIED' : 'ADDED', event);
+    else if (was) sink.event('DELETED', event);
+  };
+
+  if (!streamed && wanted > 0) return cache.watch(wanted, onEvent);
+  if (options.sendInitialEvents !== false || !options.resourceVersion) {
+    for (const entry of cache.range(prefix)) {
+      if (mine(entry.key) && (!accepts || accepts(entry.object))) sink.initial(entry);
+    }
+  }
+  if (streamed && options.allowWatchBookmarks) sink.bookmark(cache.revision, true);
+  return cache.watch(cache.revision, onEvent);
+}

@@ -1,0 +1,309 @@
+import { validateMeta, validateMetaUpdate } from '../../api/meta.ts';
+import { updateManagedFields } from '../../machinery/apply/managed.ts';
+import type { WriteContext } from '../../machinery/kind.ts';
+import { apiVersionOf } from '../../machinery/kind.ts';
+import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
+import {
+  badRequest,
+  conflict,
+  type FieldError,
+  field,
+  invalid,
+  methodNotAllowed,
+  notFound,
+  StatusError,
+} from '../../machinery/status.ts';
+import type { Entry } from '../cache/entry.ts';
+import type { ResourceCache } from '../cache/resource-cache.ts';
+import { type Admission, type Context, fieldManagerOf, isDryRun } from '../context.ts';
+import { insert, remove, replace, retrying } from './commit.ts';
+import { generatedName, hasGeneration, settle, stampNew, stampUpdate } from './metadata.ts';
+import { keyFor } from './read.ts';
+import { admit, cacheOf, type Registry } from './registry.ts';
+
+const writeContext = (registry: Registry, context: Context): WriteContext => ({
+  nowMs: context.nowMs,
+  user: context.user.name,
+  random: registry.random,
+  subresource: context.subresource,
+});
+
+function check(context: Context, name: string, errors: FieldError[]): void {
+  if (errors.length) throw invalid(context.served.kind, name, errors);
+}
+
+/** Creates an object; `body` is a draft of ours. */
+export async function create(registry: Registry, context: Context, body: AnyObject): Promise<Entry> {
+  const { kind, toStorage } = context.served;
+  const cache = cacheOf(registry, context);
+  settle(context, body);
+  if (body.metadata.resourceVersion)
+    throw badRequest('resourceVersion should not be set on objects to be created');
+  let object = body;
+  const generated =
+    !object.metadata.name && object.metadata.generateName ? object.metadata.generateName : undefined;
+  if (!object.metadata.name && !generated) {
+    throw invalid(kind, '', [field('metadata', 'name').required('name or generateName is required')]);
+  }
+  kind.rules.defaults?.(object);
+  const status = object.status;
+  stampNew(context, object, registry.random, registry.uuid());
+  if ('status' in kind.subresources && kind.rules.prepareCreate === undefined) delete object.status;
+  const admission: Admission = { context, operation: 'CREATE', object, old: undefined, subresource: '' };
+  await admit(registry, admission, 'mutate');
+  object = admission.object!;
+  kind.rules.prepareCreate?.(object, writeContext(registry, context));
+  if (status !== undefined && object.status === status && 'status' in kind.subresources) delete object.status;
+  manage(registry, context, object, undefined);
+
+  for (let attempt = 0; ; attempt++) {
+    const undo = allocate(registry, context, object, undefined);
+    try {
+      check(context, object.metadata.name!, [
+        ...validateMeta(kind, object),
+        ...(kind.rules.validate?.(object, writeContext(registry, context)) ?? []),
+      ]);
+      await admit(registry, { ...admission, object }, 'validate');
+      const stored = toStorage ? toStorage(object) : object;
+      const entry = await insert(
+        cache,
+        registry.store,
+        context,
+        keyFor(cache, object.metadata.namespace, object.metadata.name!),
+        stored,
+      );
+      if (isDryRun(context)) undo();
+      context.code = 201;
+      return entry;
+    } catch (error) {
+      undo();
+      const taken = error instanceof StatusError && error.reason === 'AlreadyExists';
+      if (!taken || !generated || attempt >= 8) throw error;
+      object = clone(object);
+      object.metadata.name = generatedName(generated, registry.random);
+    }
+  }
+}
+
+function allocate(
+  registry: Registry,
+  context: Context,
+  object: AnyObject,
+  old: AnyObject | undefined,
+): () => void {
+  const undo: (() => void)[] = [];
+  try {
+    for (const allocator of registry.allocators) {
+      const back = allocator.allocate(context, object, old);
+      if (back) undo.push(back);
+    }
+  } catch (error) {
+    for (const back of undo) back();
+    throw error;
+  }
+  return () => undo.splice(0).forEach((back) => back());
+}
+
+function manage(registry: Registry, context: Context, object: AnyObject, old: AnyObject | undefined): void {
+  const { kind } = context.served;
+  object.metadata.managedFields = updateManagedFields({
+    old,
+    new: object,
+    manager: fieldManagerOf(context),
+    operation: 'Update',
+    apiVersion: apiVersionOf(kind),
+    subresource: context.subresource ?? '',
+    now: context.nowMs,
+    typeId: kind.type,
+    schemas: registry.schemas,
+  });
+  if (!object.metadata.managedFields?.length) delete object.metadata.managedFields;
+}
+
+/** How an update is made from what is there: a body, or a patch. The result is a draft. */
+export type Transform = (current: AnyObject) => AnyObject | Promise<AnyObject>;
+
+export interface UpdateOptions {
+  /** The transform has set managedFields itself (server-side apply). */
+  applied?: boolean;
+  /** Creates the object when it is not there; the draft that `transform` would get is then undefined. */
+  createMissing?: (() => AnyObject) | undefined;
+}
+
+/** Updates an object or its status, again and again while others are faster, unless the client pinned a version. */
+export async function update(
+  registry: Registry,
+  context: Context,
+  transform: Transform,
+  options: UpdateOptions = {},
+): Promise<Entry> {
+  const { kind } = context.served;
+  const cache = cacheOf(registry, context);
+  const key = keyFor(cache, context.namespace, context.name!);
+  let pinned = false;
+  return retrying(
+    context,
+    () => pinned,
+    async () => {
+      const entry = cache.get(key);
+      if (!entry) {
+        if (options.createMissing)
+          return create(registry, { ...context, verb: 'create' }, options.createMissing());
+        throw notFound(kind, context.name!);
+      }
+      const old = context.served.fromStorage ? context.served.fromStorage(entry.object) : entry.object;
+      const object = await transform(old);
+      pinned =
+        Boolean(object.metadata?.resourceVersion) &&
+        object.metadata.resourceVersion !== old.metadata.resourceVersion;
+      return updateOnce(registry, context, cache, entry, old, object, options, pinned);
+    },
+  );
+}
+
+async function updateOnce(
+  registry: Registry,
+  context: Context,
+  cache: ResourceCache,
+  entry: Entry,
+  old: AnyObject,
+  draft: AnyObject,
+  options: UpdateOptions,
+  stale: boolean,
+): Promise<Entry> {
+  const { kind, toStorage } = context.served;
+  const rules = kind.rules;
+  settle(context, draft);
+  if (stale) {
+    throw conflict(
+      kind,
+      old.metadata.name!,
+      'the object has been modified; please apply your changes to the latest version and try again',
+    );
+  }
+  if (!draft.metadata.resourceVersion && rules.unconditionalUpdate === false) {
+    throw invalid(kind, old.metadata.name!, [
+      field('metadata', 'resourceVersion').invalid(0, 'must be specified for an update'),
+    ]);
+  }
+  stampUpdate(context, draft, old);
+  rules.defaults?.(draft);
+  const admission: Admission = {
+    context,
+    operation: 'UPDATE',
+    object: draft,
+    old,
+    subresource: context.subresource ?? '',
+  };
+  await admit(registry, admission, 'mutate');
+  const object = admission.object!;
+  const how = writeContext(registry, context);
+  const ownStatus = 'status' in kind.subresources;
+  if (context.subresource === 'status') {
+    keepAllBut('status', object, old);
+    rules.prepareStatus?.(object, old, how);
+  } else if (!context.subresource) {
+    if (ownStatus) restore(object, old, 'status');
+    rules.prepareUpdate?.(object, old, how);
+  }
+  if (hasGeneration(kind) && changesGeneration(kind.rules.generation, object, old)) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  if (!options.applied) manage(registry, context, object, old);
+  const undo = allocate(registry, context, object, old);
+  try {
+    check(context, old.metadata.name!, [
+      ...validateMetaUpdate(kind, object, old),
+      ...(context.subresource === 'status'
+        ? (rules.validateStatus?.(object, old, how) ?? [])
+        : [
+            ...(rules.validate?.(object, how) ?? []),
+            ...immutables(rules.immutable, object, old),
+            ...(rules.validateUpdate?.(object, old, how) ?? []),
+          ]),
+    ]);
+    await admit(registry, { ...admission, object }, 'validate');
+    object.metadata.resourceVersion = old.metadata.resourceVersion;
+    if (unchanged(object, old)) {
+      undo();
+      return entry;
+    }
+    const stored = toStorage ? toStorage(object) : object;
+    if (isFinished(object)) {
+      await remove(registry.store, context, entry);
+      for (const allocator of registry.allocators) allocator.release(context, old);
+      return entry;
+    }
+    const result = await replace(cache, registry.store, context, entry, stored);
+    if (isDryRun(context)) undo();
+    else for (const allocator of registry.allocators) allocator.committed(context, object, old);
+    return result;
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** Equal but for the times in managedFields: such a write changes nothing, and is not made. */
+function unchanged(object: AnyObject, old: AnyObject): boolean {
+  const { managedFields: a, ...meta } = object.metadata;
+  const { managedFields: b, ...oldMeta } = old.metadata;
+  const timeless = (entries: any[] | undefined) => entries?.map(({ time: _, ...rest }) => rest);
+  return (
+    equal(meta, oldMeta) &&
+    equal({ ...object, metadata: null }, { ...old, metadata: null }) &&
+    equal(timeless(a), timeless(b))
+  );
+}
+
+/** A deletion was asked for, its grace is over and nobody holds the object back any more. */
+const isFinished = (object: AnyObject): boolean =>
+  object.metadata.deletionTimestamp !== undefined &&
+  !object.metadata.finalizers?.length &&
+  (object.metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+  !(object.kind === 'Namespace' && object.apiVersion === 'v1' && object.spec?.finalizers?.length);
+
+const changesGeneration = (rule: unknown, object: AnyObject, old: AnyObject): boolean => {
+  if (typeof rule === 'function') return rule(object, old);
+  if (object.spec !== undefined || old.spec !== undefined) return !equal(object.spec, old.spec);
+  const content = ({ metadata: _m, status: _s, kind: _k, apiVersion: _a, ...rest }: AnyObject) => rest;
+  return !equal(content(object), content(old));
+};
+
+function restore(object: AnyObject, old: AnyObject, name: string): void {
+  if (old[name] === undefined) delete object[name];
+  else object[name] = old[name];
+}
+
+/** A write to a subresource changes that part alone, and labels and annotations for those who use them so. */
+function keepAllBut(part: string, object: AnyObject, old: AnyObject): void {
+  for (const name of new Set([...Object.keys(object), ...Object.keys(old)])) {
+    if (!['metadata', 'kind', 'apiVersion', part].includes(name)) restore(object, old, name);
+  }
+  const { managedFields, resourceVersion, labels, annotations, finalizers, ownerReferences } =
+    object.metadata;
+  object.metadata = { ...old.metadata, resourceVersion, managedFields };
+  if (labels) object.metadata.labels = labels;
+  if (annotations) object.metadata.annotations = annotations;
+  if (finalizers) object.metadata.finalizers = finalizers;
+  if (ownerReferences) object.metadata.ownerReferences = ownerReferences;
+}
+
+function immutables(paths: string[] = [], object: AnyObject, old: AnyObject): FieldError[] {
+  return paths
+    .filter((path) => !equal(at(object, path), at(old, path)))
+    .map((path) => field(path).invalid(at(object, path), 'field is immutable'));
+}
+const at = (object: any, path: string): unknown =>
+  path.split('.').reduce((value, part) => value?.[part], object);
+
+/** The verbs of a subresource that the facts do not list are refused. */
+export function demandVerb(context: Context): void {
+  const { kind } = context.served;
+  const verbs = context.subresource ? kind.subresources[context.subresource]?.verbs : kind.verbs;
+  if (!verbs)
+    throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {
+      kind: kind.plural,
+    });
+  if (!verbs.includes(context.verb)) throw methodNotAllowed(kind, context.verb);
+}

@@ -1,0 +1,121 @@
+import { allKinds } from '../api/all.ts';
+import { horizontalPodAutoscalers } from '../api/autoscaling/horizontal-pod-autoscaler.ts';
+import { horizontalPodAutoscalersV1 } from '../api/autoscaling/horizontal-pod-autoscaler-v1.ts';
+import { events } from '../api/core/event.ts';
+import { eventsV1 } from '../api/events/event.ts';
+import { typeFacts } from '../api/facts.gen.ts';
+import type { Clock, Random } from '../machinery/clock.ts';
+import type { Kind } from '../machinery/kind.ts';
+import type { Log } from '../machinery/log.ts';
+import type { Store } from '../machinery/store.ts';
+import { noTrace, type Tracer } from '../machinery/trace.ts';
+import { admissionChain } from './admission/index.ts';
+import { type ServiceRanges, serviceAllocator } from './allocation/service.ts';
+import { type TokenAuthority, type TokenKeys, tokenAuthority } from './authn/service-account.ts';
+import { type Authorizer, createAuthorizer } from './authz/authorizer.ts';
+import { Caches } from './cache/caches.ts';
+import type { User } from './context.ts';
+import { autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
+import { customResources } from './crd/custom-resources.ts';
+import { housekeeping } from './housekeeping.ts';
+import type { Registry } from './registry/registry.ts';
+import { Scheme } from './scheme.ts';
+import { subresourceHandlers } from './subresources/handlers.ts';
+import type { SubresourceHandlers } from './subresources/index.ts';
+
+export interface ApiServerOptions extends ServiceRanges {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  uuid: () => string;
+  log: Log;
+  trace?: Tracer;
+  tokenKeys: TokenKeys;
+  /** Tokens that are known beforehand. */
+  staticTokens?: Map<string, User>;
+  /** `https://kubernetes.default.svc.cluster.local` */
+  issuer: string;
+}
+
+/** The API server without its sockets: what requests are performed on. */
+export interface ApiServer extends AsyncDisposable {
+  registry: Registry;
+  handlers: SubresourceHandlers;
+  authorizer: Authorizer;
+  tokens: TokenAuthority;
+  options: ApiServerOptions;
+  log: Log;
+  /** Names of start steps that are not done yet: /readyz shows them. */
+  pending: Set<string>;
+}
+
+/** What `eventsV1` and the older HPA say is kept in one form, and converted on the way. */
+const aliases: { kind: Kind<any>; storage: Kind<any>; conversion: Conversion }[] = [
+  { kind: eventsV1, storage: events, conversion: eventConversion },
+  { kind: horizontalPodAutoscalersV1, storage: horizontalPodAutoscalers, conversion: autoscalingConversion },
+];
+
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { store, clock, random, uuid, log } = options;
+  const caches = new Caches(store);
+  const scheme = new Scheme();
+  const allocator = serviceAllocator(caches, options, random);
+  const registry: Registry = {
+    store,
+    caches,
+    scheme,
+    schemas: { ...typeFacts },
+    clock,
+    random,
+    uuid,
+    trace: options.trace ?? noTrace,
+    admission: admissionChain(caches, random),
+    allocators: [allocator],
+  };
+  caches.start();
+  for (const kind of allKinds) {
+    const alias = aliases.find((a) => a.kind === kind);
+    if (alias) scheme.add({ kind, storage: alias.storage, ...alias.conversion, custom: false });
+    else scheme.add({ kind, storage: kind, custom: false });
+  }
+  await Promise.all(
+    scheme
+      .all()
+      .filter((s) => s.kind === s.storage && s.kind.verbs.includes('get'))
+      .map((s) => caches.add(s.kind)),
+  );
+  allocator.load();
+  const object = <T>(path: string, kind: any): T | undefined =>
+    caches.of(kind)?.get(path)?.object as T | undefined;
+  const tokens = await tokenAuthority(
+    options.tokenKeys,
+    options.issuer,
+    [options.issuer],
+    {
+      serviceAccount: (ns, name) =>
+        object(`/registry/serviceaccounts/${ns}/${name}`, scheme.resource('', 'v1', 'serviceaccounts')!.kind),
+      pod: (ns, name) => object(`/registry/pods/${ns}/${name}`, scheme.resource('', 'v1', 'pods')!.kind),
+      secret: (ns, name) =>
+        object(`/registry/secrets/${ns}/${name}`, scheme.resource('', 'v1', 'secrets')!.kind),
+    },
+    uuid,
+  );
+  const authorizer = createAuthorizer(caches);
+  const server: ApiServer = {
+    registry,
+    authorizer,
+    tokens,
+    options,
+    log,
+    handlers: subresourceHandlers(tokens, authorizer),
+    pending: new Set(['start']),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      caches.stop();
+    },
+  };
+  const stop = new AbortController();
+  await customResources(server, stop.signal);
+  housekeeping(server, stop.signal);
+  return server;
+}

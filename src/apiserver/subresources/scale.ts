@@ -1,0 +1,61 @@
+import { type AnyObject, clone } from '../../machinery/meta.ts';
+import { badRequest, field, invalid, StatusError } from '../../machinery/status.ts';
+import type { Context } from '../context.ts';
+import { get } from '../registry/read.ts';
+import { cacheOf } from '../registry/registry.ts';
+import { update } from '../registry/write.ts';
+import type { SubresourceHandler } from './index.ts';
+import { patched } from './patched.ts';
+
+const at = (object: any, path: string): any =>
+  path
+    .split('.')
+    .filter(Boolean)
+    .reduce((value, part) => value?.[part], object);
+function set(object: any, path: string, value: unknown): void {
+  const parts = path.split('.').filter(Boolean);
+  const last = parts.pop()!;
+  for (const part of parts) object = object[part] ??= {};
+  object[last] = value;
+}
+
+function scaleOf({ served: { kind } }: Context, object: AnyObject): AnyObject {
+  const rule = kind.rules.scale;
+  if (!rule)
+    throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {
+      kind: kind.plural,
+    });
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const selector = rule.selector(object);
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: at(object, rule.specReplicas) ?? 0 },
+    status: { replicas: at(object, rule.statusReplicas) ?? 0, ...(selector ? { selector } : {}) },
+  };
+}
+
+/** `scale` of every kind that has replicas: reads and writes two numbers wherever the kind keeps them. */
+export const scale: SubresourceHandler = async (registry, context, body) => {
+  if (context.verb === 'get') {
+    return { type: 'object', object: scaleOf(context, get(cacheOf(registry, context), context).object) };
+  }
+  const entry = await update(registry, { ...context, subresource: context.subresource }, (current) => {
+    const before = scaleOf(context, current);
+    const wanted =
+      context.verb === 'patch' ? patched(registry, context, before, body, 'autoscaling.v1.Scale') : body;
+    const replicas = wanted?.spec?.replicas ?? 0;
+    if (typeof replicas !== 'number') throw badRequest('spec.replicas must be a number');
+    if (replicas < 0) {
+      throw invalid({ group: 'autoscaling', kind: 'Scale' }, context.name!, [
+        field('spec', 'replicas').invalid(replicas, 'must be greater than or equal to 0'),
+      ]);
+    }
+    const draft = clone(current);
+    set(draft, context.served.kind.rules.scale!.specReplicas, replicas);
+    draft.metadata.resourceVersion = wanted.metadata?.resourceVersion;
+    return draft;
+  });
+  return { type: 'object', object: scaleOf(context, entry.object) };
+};

@@ -1,0 +1,38 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../../machinery/clock.ts';
+import { createLog, type Level, type Log } from '../../machinery/log.ts';
+
+/** The machine's clock, with fractions of a millisecond. */
+export const systemClock: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  after(delayMs, fn) {
+    const timer = setTimeout(fn, Math.min(delayMs, 2 ** 31 - 1));
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+export const systemRandom = Math.random;
+export const uuid = (): string => randomUUID();
+
+const levels: Level[] = ['debug', 'info', 'warn', 'error'];
+
+/** One line a message: time, level, component, message, fields. */
+export function lineLog(write: (line: string, component: string) => void, least: Level = 'info'): Log {
+  return createLog((level, message, { component = 'wherry', ...fields }) => {
+    if (levels.indexOf(level) < levels.indexOf(least)) return;
+    const rest = Object.entries(fields)
+      .map(([k, v]) => ` ${k}=${show(v)}`)
+      .join('');
+    write(
+      `${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} [${String(component)}] ${message}${rest}\n`,
+      String(component),
+    );
+  });
+}
+
+function show(value: unknown): string {
+  if (value instanceof Error) return JSON.stringify(value.stack ?? value.message);
+  return typeof value === 'string' && /^[\w./:@-]+$/.test(value)
+    ? value
+    : (JSON.stringify(value) ?? 'undefined');
+}

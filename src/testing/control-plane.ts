@@ -1,0 +1,63 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { inProcessTransport } from '../apiserver/in-process.ts';
+import { type ApiServer, createApiServer } from '../apiserver/server.ts';
+import type { Client, Informers } from '../client/client.ts';
+import { createInformers } from '../client/informer.ts';
+import { createClient } from '../client/typed.ts';
+import { bootstrapCluster } from '../cluster/bootstrap.ts';
+import { systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
+import { memoryStore } from '../etcd/memory.ts';
+import type { Clock } from '../machinery/clock.ts';
+import { type Log, silentLog } from '../machinery/log.ts';
+import { Trace } from '../machinery/trace.ts';
+
+export interface ControlPlane extends AsyncDisposable {
+  server: ApiServer;
+  /** As system:masters. */
+  client: Client;
+  /** Started; ends with `stop`. */
+  informers: Informers;
+  trace: Trace;
+  /** A client for somebody else. */
+  clientFor(name: string, groups?: string[]): Client;
+  stop(): Promise<void>;
+}
+
+let keys: { privateKey: string; publicKey: string } | undefined;
+
+/** An API server in this process on a store in memory, with the bootstrap policy and the default namespaces: for tests. */
+export async function startControlPlane(options: { clock?: Clock; log?: Log } = {}): Promise<ControlPlane> {
+  const { clock = systemClock, log = silentLog } = options;
+  keys ??= generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const trace = new Trace();
+  const server = await createApiServer({
+    store: memoryStore(),
+    clock,
+    random: systemRandom,
+    uuid,
+    log,
+    trace,
+    tokenKeys: keys,
+    issuer: 'https://kubernetes.default.svc.cluster.local',
+    serviceCIDR: '10.96.0.0/16',
+    nodePorts: '30000-32767',
+  });
+  const clientFor = (name: string, groups: string[] = []) =>
+    createClient(inProcessTransport(server, { name, groups }, name));
+  const client = clientFor('system:admin', ['system:masters']);
+  await bootstrapCluster(client, { defaultServiceAccounts: true });
+  const informers = createInformers(client, { clock, log });
+  const ended = new AbortController();
+  informers.start(ended.signal);
+  server.pending.clear();
+  const stop = async () => {
+    ended.abort();
+    await server[Symbol.asyncDispose]();
+    await server.registry.store.close();
+  };
+  return { server, client, informers, trace, clientFor, stop, [Symbol.asyncDispose]: stop };
+}
