@@ -13,6 +13,7 @@ export interface ContainerdConfig {
   readonly cniBinDir: string;
   /** Directory with a folder per registry host, each with a hosts.toml; read at each pull. */
   readonly registryDir: string;
+  readonly streamAddress: string;
   /** Without CAP_SYS_RESOURCE the kernel refuses to lower oom_score_adj, and runc would die of it. */
   readonly restrictOomScore: boolean;
   /** Full path of runc or crun. */
@@ -45,7 +46,7 @@ disabled_plugins = [
   restrict_oom_score_adj = ${config.restrictOomScore}
   tolerate_missing_hugetlb_controller = true
   netns_mounts_under_state_dir = true
-  stream_server_address = "127.0.0.1"
+  stream_server_address = ${quote(config.streamAddress)}
   stream_server_port = "0"
 
   [${cri}.cni]

@@ -12,10 +12,11 @@ import { setUpBridgeNetwork, tearDownBridgeNetwork } from '../../cni/node/bridge
 import type { Clock } from '../../machinery/clock.ts';
 import { silentLog as log } from '../../machinery/log.ts';
 import { runCommand } from '../../machinery/node/command.ts';
-import { type ContainerRuntime, ContainerState, type CriError } from '../cri.ts';
+import { type ContainerRuntime, ContainerState, type CriError, PodSandboxState, Protocol } from '../cri.ts';
 import { type RuntimeHarness, runtimeCases } from '../suite.ts';
 import { type Containerd, type ContainerdOptions, startContainerd } from './containerd.ts';
 import { connectRuntime } from './containerd-client.ts';
+import { containerdPlaces, findContainerd, stopContainerd } from './containerd-stop.ts';
 import { installPackages, missingPackages } from './install.ts';
 import { dockerArchive, hostArchitecture } from './pause-image.ts';
 import { preflight, tuneKernel } from './preflight.ts';
@@ -90,6 +91,7 @@ async function archive(name: string, file = 'image.tar'): Promise<string> {
 
 after(async () => {
   await containerd.stop({ containers: true });
+  await stopContainerd(killedPlaces(), { containers: true });
   await runtime[Symbol.asyncDispose]();
   await tearDownBridgeNetwork(network);
   const ours = await findProcesses((args) => args.some((arg) => arg.includes(directory)));
@@ -248,6 +250,65 @@ test('containerd is started again when it dies, and containers do not notice', a
   const { exitCode } = await runtime.execSync({ containerId: pod.containerId, cmd: ['true'], timeout: 5 });
   assert.equal(exitCode, 0);
   await pod.remove();
+});
+
+test('host ports lead to the pod', async () => {
+  const hostPort = 20_000 + (process.pid % 10_000);
+  const metadata = { name: 'hostport', uid: 'hostport', namespace: 'test' };
+  const config = { metadata, portMappings: [{ containerPort: 80, hostPort, protocol: Protocol.TCP }] };
+  const { podSandboxId } = await runtime.runPodSandbox({ config });
+  const command = ['sh', '-c', 'mkdir /w; echo mapped > /w/index.html; exec httpd -f -p 80 -h /w'];
+  const container = { metadata: { name: 'main' }, image: { image: harness.image }, command };
+  const { containerId } = await runtime.createContainer({
+    podSandboxId,
+    config: container,
+    sandboxConfig: config,
+  });
+  await runtime.startContainer({ containerId });
+  const get = () => fetch(`http://127.0.0.1:${hostPort}/`).then((response) => response.text());
+  let text: string | undefined;
+  for (let tries = 0; tries < 50 && text === undefined; tries++) {
+    text = await get().catch(() => pass(50).then(() => undefined));
+  }
+  assert.equal(text, 'mapped\n');
+  await runtime.stopPodSandbox({ podSandboxId });
+  await runtime.removePodSandbox({ podSandboxId });
+  await assert.rejects(get());
+});
+
+const killedPlaces = () => {
+  const base = join(directory, 'k');
+  return { dataDir: join(base, 'data'), runDir: join(base, 'run'), log, clock };
+};
+
+// What a Wherry that is killed leaves: a process of its own starts containerd and a pod, and is killed.
+test('containers outlive kill -9, and are ended from the directories alone', async () => {
+  const places = killedPlaces();
+  const script = `
+    import { startContainerd } from ${JSON.stringify(new URL('./containerd.ts', import.meta.url).href)};
+    import { connectRuntime } from ${JSON.stringify(new URL('./containerd-client.ts', import.meta.url).href)};
+    import { silentLog as log } from ${JSON.stringify(new URL('../../machinery/log.ts', import.meta.url).href)};
+    const clock = { now: () => Date.now(), after: (ms, fn) => { const t = setTimeout(fn, ms); return { cancel: () => clearTimeout(t) }; } };
+    const { socket, sandboxImage } = await startContainerd({ ...${JSON.stringify({ ...options, ...places, log: undefined, clock: undefined })}, log, clock });
+    const runtime = connectRuntime(socket, { log });
+    const config = { metadata: { name: 'left', uid: 'left', namespace: 'x' }, linux: { securityContext: { namespaceOptions: { network: 2 } } } };
+    await runtime.runPodSandbox({ config });
+    process.kill(process.pid, 'SIGKILL');`;
+  await assert.rejects(runCommand('node', ['--input-type=module', '-e', script]), /killed by SIGKILL/);
+  const pid = await findContainerd(places);
+  assert.ok(pid !== undefined && (await isAlive(pid)), 'containerd is alive');
+  const left = connectRuntime(containerdPlaces(places).socket, { log });
+  const { items } = await left.listPodSandbox({});
+  assert.equal(items[0]?.state, PodSandboxState.SANDBOX_READY);
+  await left[Symbol.asyncDispose]();
+
+  // The harder case: containerd is gone too, so that only the shim holds the pod.
+  process.kill(pid, 'SIGKILL');
+  while (await isAlive(pid)) await pass(10);
+  assert.equal((await findProcesses((args) => args.includes(containerdPlaces(places).socket))).length, 1);
+  await stopContainerd(places, { containers: true });
+  assert.deepEqual(await findProcesses((args) => args.some((arg) => arg.includes(places.runDir))), []);
+  assert.deepEqual(await mountsBelow(join(directory, 'k')), []);
 });
 
 test('a run directory too long for a socket is refused in one sentence', async () => {

@@ -9,25 +9,24 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { type Clock, sleep } from '../../machinery/clock.ts';
 import type { Log } from '../../machinery/log.ts';
 import { connectRuntime } from './containerd-client.ts';
 import { containerdConfig, type Registries, registryHosts } from './containerd-config.ts';
-import { removeAllPods, sweep } from './containerd-sweep.ts';
+import {
+  type ContainerdPlaces,
+  containerdPlaces,
+  findContainerd,
+  stopContainerd,
+} from './containerd-stop.ts';
 import { loadImage, loadImageBytes } from './image-load.ts';
 import { cniBinDir, findProgram } from './install.ts';
 import { pauseImage, pauseImageName } from './pause-image.ts';
 import { hasCapability, overlayWorks } from './preflight.ts';
-import { endProcess, findProcesses, isAlive } from './process.ts';
+import { endProcess, isAlive } from './process.ts';
 
-export interface ContainerdOptions {
-  /** Images, snapshots, config.toml and containerd.log go to `<dataDir>/containerd`. Survives a reboot. */
-  readonly dataDir: string;
-  /** Socket and state of running containers. On a tmpfs such as /run; at most 70 bytes long. */
-  readonly runDir: string;
-  readonly log: Log;
-  readonly clock: Clock;
+export interface ContainerdOptions extends ContainerdPlaces {
   /** Default: our own, which is imported from memory; another one is pulled by containerd. */
   readonly sandboxImage?: string;
   readonly cniConfDir: string;
@@ -36,6 +35,8 @@ export interface ContainerdOptions {
   readonly registries?: Registries;
   /** Path of a network namespace to run in, for a second node on one machine: '/run/netns/node2'. */
   readonly netns?: string;
+  /** Where exec, attach and port-forward listen; default 127.0.0.1. With a netns: an address there that we reach. */
+  readonly streamAddress?: string;
   /** Default: overlayfs where an overlay can be mounted below dataDir. */
   readonly snapshotter?: 'overlayfs' | 'native';
 }
@@ -60,15 +61,14 @@ export interface Containerd extends AsyncDisposable {
 }
 
 const startTimeoutMs = 30_000;
-const stopGraceMs = 10_000;
+const answerTimeoutMs = 10_000;
 const backoffMs = { least: 250, most: 15_000, resetAfter: 60_000 };
 const maxLogBytes = 16 << 20;
 
 /** Starts containerd or takes over the one that runs. Resolves when it answers and has the sandbox image. */
 export async function startContainerd(options: ContainerdOptions): Promise<Containerd> {
   const { log, clock } = options;
-  const home = join(options.dataDir, 'containerd');
-  const socket = join(options.runDir, 'containerd.sock');
+  const { home, socket, configFile, logFile } = containerdPlaces(options);
   if (Buffer.byteLength(`${socket}.ttrpc`) > 107) {
     throw new Error(
       `The run directory ${options.runDir} is too long for a unix socket: choose one of at most 70 bytes.`,
@@ -77,22 +77,17 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
   await mkdir(home, { recursive: true, mode: 0o711 });
   await mkdir(options.runDir, { recursive: true, mode: 0o711 });
   await mkdir(options.cniConfDir, { recursive: true });
-  const configFile = join(home, 'config.toml');
-  const logFile = join(home, 'containerd.log');
   const { binary, changed, snapshotter } = await writeConfig(options, home, socket, configFile);
   const sandboxImage = options.sandboxImage ?? pauseImageName;
 
-  const findOwn = async () =>
-    (await findProcesses((args) => basename(args[0] ?? '') === 'containerd' && args.includes(configFile)))[0];
-
-  let pid: number | undefined = await findOwn();
+  let pid: number | undefined = await findContainerd(options);
   let stopping = false;
-  if (pid !== undefined && (changed || !(await answers(socket, log, clock, stopGraceMs)))) {
+  if (pid !== undefined && (changed || !(await answers(socket, log, clock, answerTimeoutMs)))) {
     log.info('restarting containerd', {
       pid,
       reason: changed ? 'its configuration changed' : 'it does not answer',
     });
-    await endProcess(pid, { clock, graceMs: stopGraceMs });
+    await endProcess(pid, { clock, graceMs: answerTimeoutMs });
     pid = undefined;
   }
   const adopted = pid !== undefined;
@@ -177,18 +172,8 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
       if (stopping) return;
       stopping = true;
       await release();
-      if (containers) await removeAllPods(socket, log);
-      const last = await findOwn();
-      if (last !== undefined) await endProcess(last, { clock, graceMs: stopGraceMs });
+      await stopContainerd(options, { containers });
       pid = undefined;
-      if (containers)
-        await sweep({
-          socket,
-          directories: [options.runDir, home],
-          runcRoot: join(options.runDir, 'state', 'runc'),
-          clock,
-          log,
-        });
     },
     [Symbol.asyncDispose]: release,
   };
@@ -212,13 +197,14 @@ async function writeConfig(options: ContainerdOptions, home: string, socket: str
   }
   const text = containerdConfig({
     root: join(home, 'root'),
-    state: join(options.runDir, 'state'),
+    state: containerdPlaces(options).state,
     socket,
     snapshotter,
     sandboxImage: options.sandboxImage ?? pauseImageName,
     cniConfDir: options.cniConfDir,
     cniBinDir: plugins,
     registryDir,
+    streamAddress: options.streamAddress ?? '127.0.0.1',
     restrictOomScore: !(await hasCapability('CAP_SYS_RESOURCE')),
     runtimeBinary,
   });
