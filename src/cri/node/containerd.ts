@@ -11,7 +11,7 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, sleep } from '../../machinery/clock.ts';
-import type { Log } from '../../machinery/log.ts';
+import { type Log, silentLog } from '../../machinery/log.ts';
 import { connectRuntime } from './containerd-client.ts';
 import { containerdConfig, type Registries, registryHosts } from './containerd-config.ts';
 import {
@@ -20,7 +20,7 @@ import {
   findContainerd,
   stopContainerd,
 } from './containerd-stop.ts';
-import { loadImage, loadImageBytes } from './image-load.ts';
+import { type LoadOptions, loadImage, loadImageBytes } from './image-load.ts';
 import { cniBinDir, findProgram } from './install.ts';
 import { pauseImage, pauseImageName } from './pause-image.ts';
 import { hasCapability, overlayWorks } from './preflight.ts';
@@ -147,7 +147,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
 
   pid ??= await startAndWait();
   log.info(adopted ? 'took over the running containerd' : 'containerd started', { pid, socket });
-  if (sandboxImage === pauseImageName) await ensurePauseImage(socket, snapshotter, log);
+  if (sandboxImage === pauseImageName) await ensurePauseImage({ socket, snapshotter, log, clock });
 
   const supervision = new AbortController();
   const supervised = supervise(supervision.signal).catch((error) => {
@@ -167,7 +167,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     get pid() {
       return pid;
     },
-    loadImage: (tarPath) => loadImage(tarPath, { socket, snapshotter, log }),
+    loadImage: (tarPath) => loadImage(tarPath, { socket, snapshotter, log, clock }),
     async stop({ containers = false } = {}) {
       if (stopping) return;
       stopping = true;
@@ -221,7 +221,7 @@ async function answers(
   timeoutMs: number,
   givenUp: () => Promise<boolean> = async () => false,
 ): Promise<boolean> {
-  await using runtime = connectRuntime(socket, { log: log.child({ waiting: true }) });
+  await using runtime = connectRuntime(socket, { log: silentLog });
   const deadline = clock.now() + timeoutMs;
   for (;;) {
     try {
@@ -237,10 +237,10 @@ async function answers(
   }
 }
 
-async function ensurePauseImage(socket: string, snapshotter: string, log: Log): Promise<void> {
-  await using runtime = connectRuntime(socket, { log });
+async function ensurePauseImage(options: LoadOptions): Promise<void> {
+  await using runtime = connectRuntime(options.socket, { log: options.log });
   if ((await runtime.imageStatus({ image: { image: pauseImageName } })).image) return;
-  await loadImageBytes(pauseImage(), { socket, snapshotter, log });
+  await loadImageBytes(pauseImage(), options);
 }
 
 /** One older log is kept. */

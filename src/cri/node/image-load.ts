@@ -10,21 +10,26 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { type Clock, sleep } from '../../machinery/clock.ts';
 import type { Log } from '../../machinery/log.ts';
 import { runCommand } from '../../machinery/node/command.ts';
 import { completeImageName } from '../image-name.ts';
+import { connectRuntime } from './containerd-client.ts';
 import { readTarFiles } from './tar.ts';
+
+const knownTimeoutMs = 10_000;
 
 export interface LoadOptions {
   readonly socket: string;
   /** The one that containerd's CRI uses. */
   readonly snapshotter: string;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 /**
  * Imports a docker-archive or OCI archive, also compressed with gzip or zstd. Returns the complete names of its images.
- * Errors say what is wrong with the file. The CRI sees the images a moment later: containerd tells it by an event.
+ * Errors say what is wrong with the file. When it resolves, the CRI knows the images.
  */
 export async function loadImage(tarPath: string, options: LoadOptions): Promise<string[]> {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-image-'));
@@ -93,8 +98,22 @@ async function importTar(
     }
     complete.push(wanted);
   }
+  await untilKnown(complete, options);
   log.info('images loaded', { path: shownPath, images: complete });
   return complete;
+}
+
+/** containerd tells its CRI part of new images by events, some milliseconds later. */
+async function untilKnown(names: readonly string[], { socket, clock, log }: LoadOptions): Promise<void> {
+  await using runtime = connectRuntime(socket, { log });
+  const deadline = clock.now() + knownTimeoutMs;
+  for (const name of names) {
+    for (let delayMs = 2; !(await runtime.imageStatus({ image: { image: name } })).image; delayMs *= 2) {
+      if (clock.now() > deadline)
+        throw new Error(`containerd does not see the image ${name}: restart Wherry.`);
+      await sleep(clock, delayMs);
+    }
+  }
 }
 
 interface Descriptor {
