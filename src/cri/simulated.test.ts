@@ -58,6 +58,7 @@ for (const { name, run } of runtimeCases) {
       runtime,
       image: 'busybox',
       logDirectory: '/var/log/pods',
+      cgroupParent: '/suite',
       addressPrefix: '10.7.0.',
       readLog: async (path: string) => runtime.readLog(path),
       pass: (ms: number) => new Promise<void>((resolve) => time.clock.after(ms, resolve)),

@@ -19,6 +19,8 @@ export interface RuntimeHarness {
   /** Of an image that is present, has `sh`, and is known to no other case. */
   readonly image: string;
   readonly logDirectory: string;
+  /** Parent of the pods' cgroups. */
+  readonly cgroupParent: string;
   /** Pod addresses begin with this. */
   readonly addressPrefix: string;
   readLog(path: string): Promise<string>;
@@ -64,7 +66,7 @@ let pods = 0;
 
 /** A pod for one case, and the ways to use it. */
 async function startPod(harness: RuntimeHarness, more: PodSandboxConfig = {}) {
-  const { runtime, logDirectory, image } = harness;
+  const { runtime, logDirectory, image, cgroupParent } = harness;
   const number = ++pods;
   const config: PodSandboxConfig = {
     metadata: { name: `pod-${number}`, namespace: 'suite', uid: `uid-${number}`, attempt: 0 },
@@ -73,7 +75,11 @@ async function startPod(harness: RuntimeHarness, more: PodSandboxConfig = {}) {
     labels: { app: 'suite', number: String(number) },
     annotations: { note: 'kept' },
     ...more,
-    linux: { securityContext: { namespaceOptions: { pid: NamespaceMode.CONTAINER } }, ...more.linux },
+    linux: {
+      cgroupParent,
+      securityContext: { namespaceOptions: { pid: NamespaceMode.CONTAINER } },
+      ...more.linux,
+    },
   };
   const { podSandboxId } = await runtime.runPodSandbox({ config });
   const create = async (name: string, command: readonly string[], rest: ContainerConfig = {}) => {

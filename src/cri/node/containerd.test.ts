@@ -1,7 +1,8 @@
 // The contract suite and the ways of dying, on a real containerd with its own root, state, socket and bridge.
 
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -32,6 +33,7 @@ const clock: Clock = {
 };
 const pass = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
+const cgroupParent = `/wherry-cri-${process.pid}`;
 let directory: string;
 let options: ContainerdOptions;
 let containerd: Containerd;
@@ -68,7 +70,7 @@ before(async () => {
   const logDirectory = join(directory, 'logs');
   await mkdir(logDirectory);
   harness = {
-    ...{ runtime, image: busybox.name, logDirectory, addressPrefix: `10.213.${number}.`, pass },
+    ...{ runtime, image: busybox.name, logDirectory, cgroupParent, addressPrefix: `10.213.${number}.`, pass },
     readLog: (path) => readFile(path, 'utf8'),
     async provideImage(name) {
       await containerd.loadImage(await archive(name));
@@ -96,13 +98,21 @@ after(async () => {
   const links = (await runCommand('ip', ['-br', 'link'])).stdout;
   assert.equal(links.includes(network.bridge), false, 'bridge left');
   assert.equal((await runCommand('iptables-save', [])).stdout.includes(network.bridge), false, 'rules left');
+  for (const hierarchy of ['', ...(await readdir('/sys/fs/cgroup'))]) {
+    const path = join('/sys/fs/cgroup', hierarchy, cgroupParent);
+    if (existsSync(path)) await rmdir(path); // fails when a cgroup is left in it
+  }
   await rm(directory, { recursive: true });
 });
 
 for (const { name, run } of runtimeCases) test(`containerd: ${name}`, () => run(harness));
 
 async function startPod(name: string, command = ['sleep', '100000']) {
-  const config = { metadata: { name, uid: name, namespace: 'test' }, logDirectory: harness.logDirectory };
+  const config = {
+    metadata: { name, uid: name, namespace: 'test' },
+    logDirectory: harness.logDirectory,
+    linux: { cgroupParent },
+  };
   const { podSandboxId } = await runtime.runPodSandbox({ config });
   const container = {
     metadata: { name: 'main' },
@@ -122,7 +132,7 @@ async function startPod(name: string, command = ['sleep', '100000']) {
     await runtime.removePodSandbox({ podSandboxId });
   };
   const state = async () => (await runtime.containerStatus({ containerId })).status!.state;
-  return { podSandboxId, containerId, ip, state, remove };
+  return { config, podSandboxId, containerId, ip, state, remove };
 }
 
 test('pods reach one another and the node reaches them', async () => {
@@ -146,8 +156,7 @@ test('pods reach one another and the node reaches them', async () => {
 test('a command that does not exist ends the container with code 128', async () => {
   const pod = await startPod('wrong');
   const config = { metadata: { name: 'wrong' }, image: { image: harness.image }, command: ['/no/such'] };
-  const sandboxConfig = { metadata: { name: 'wrong', uid: 'wrong', namespace: 'test' } };
-  const { podSandboxId } = pod;
+  const { podSandboxId, config: sandboxConfig } = pod;
   const { containerId } = await runtime.createContainer({ podSandboxId, config, sandboxConfig });
   await assert.rejects(runtime.startContainer({ containerId }), /no such file or directory/);
   const { status } = await runtime.containerStatus({ containerId });
@@ -251,7 +260,11 @@ test('containerd is started again when it dies, and containers do not notice', a
 test('host ports lead to the pod', async () => {
   const hostPort = 20_000 + (process.pid % 10_000);
   const metadata = { name: 'hostport', uid: 'hostport', namespace: 'test' };
-  const config = { metadata, portMappings: [{ containerPort: 80, hostPort, protocol: Protocol.TCP }] };
+  const config = {
+    metadata,
+    linux: { cgroupParent },
+    portMappings: [{ containerPort: 80, hostPort, protocol: Protocol.TCP }],
+  };
   const { podSandboxId } = await runtime.runPodSandbox({ config });
   const command = ['sh', '-c', 'mkdir /w; echo mapped > /w/index.html; exec httpd -f -p 80 -h /w'];
   const container = { metadata: { name: 'main' }, image: { image: harness.image }, command };
@@ -287,7 +300,7 @@ test('containers outlive kill -9, and are ended from the directories alone', asy
     const clock = { now: () => Date.now(), after: (ms, fn) => { const t = setTimeout(fn, ms); return { cancel: () => clearTimeout(t) }; } };
     const { socket, sandboxImage } = await startContainerd({ ...${JSON.stringify({ ...options, ...places, log: undefined, clock: undefined })}, log, clock });
     const runtime = connectRuntime(socket, { log });
-    const config = { metadata: { name: 'left', uid: 'left', namespace: 'x' }, linux: { securityContext: { namespaceOptions: { network: 2 } } } };
+    const config = { metadata: { name: 'left', uid: 'left', namespace: 'x' }, linux: { cgroupParent: ${JSON.stringify(cgroupParent)}, securityContext: { namespaceOptions: { network: 2 } } } };
     await runtime.runPodSandbox({ config });
     process.kill(process.pid, 'SIGKILL');`;
   await assert.rejects(runCommand('node', ['--input-type=module', '-e', script]), /killed by SIGKILL/);
