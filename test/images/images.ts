@@ -1,5 +1,6 @@
 // The images that whole-cluster tests run. All are busybox with different first commands, so each has sh, nc, wget,
-// nslookup, tar (kubectl cp needs it), ip, httpd and the rest of busybox.
+// nslookup, tar (kubectl cp needs it), ip, httpd and the rest of busybox. One trap: Debian's `wget -T 3` crashes (busybox
+// 1.35); write `timeout 3 wget` instead.
 
 import { type BuiltImage, buildImage } from './build-image.ts';
 
