@@ -169,7 +169,7 @@ export interface LogFiles {
   list(directory: string): Promise<string[]>;
   /** undefined when there is no such file. */
   size(path: string): Promise<number | undefined>;
-  /** Bytes [from, from + limit); shorter at the end. `path` is a plain or a gzipped log file. */
+  /** Bytes [from, from + limit); shorter at the end. */
   read(path: string, from: number, limit: number): Promise<Uint8Array>;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;

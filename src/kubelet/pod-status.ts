@@ -120,6 +120,8 @@ export function podStatus(input: StatusInput): PodStatus {
     kept,
   });
   let ips = sortIPs(podIPsOf(runtime), hostIPs[0]);
+  // A pod that has ended keeps the address that it had.
+  if (ips.length === 0 && input.terminal) ips = (old.podIPs ?? []).map(({ ip }) => ip);
   if (ips.length === 0 && isHostNetwork(pod)) ips = hostIPs;
   return {
     ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),

@@ -2,8 +2,8 @@
 // https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/
 import type { Secret } from '../api/core/v1.gen.ts';
 import type { AuthConfig } from '../cri/cri.ts';
+import { parseImageName } from '../cri/image-name.ts';
 import { fromBase64 } from './environment.ts';
-import { parseImageName } from './image-name.ts';
 
 interface DockerEntry {
   username?: string;
@@ -30,7 +30,7 @@ function entriesOf(secret: Secret): [string, DockerEntry][] {
 const hub = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 /** `https://index.docker.io/v1/` and `*.example.com/team` against a name's domain and path. */
-function matches(registry: string, { domain, path }: { domain: string; path: string }): boolean {
+function matches(registry: string, { host: domain, path }: { host: string; path: string }): boolean {
   const [host, ...rest] = registry
     .replace(/^https?:\/\//, '')
     .replace(/\/v[12]\/?$/, '')
@@ -64,6 +64,7 @@ function authOf({ username, password, auth, identitytoken }: DockerEntry, server
 /** Credentials that fit the image, the most specific registry first; [] where none does. */
 export function credentialsFor(image: string, pullSecrets: Secret[]): AuthConfig[] {
   const name = parseImageName(image);
+  if (!name) return [];
   return pullSecrets
     .flatMap(entriesOf)
     .filter(([registry]) => matches(registry, name))
