@@ -158,8 +158,6 @@ export function validateMetaUpdate(
         ),
       );
   }
-  if (!now.resourceVersion)
-    errors.push(META.child('resourceVersion').invalid(0, 'must be specified for an update'));
   if ((now.generation ?? 0) < (before.generation ?? 0))
     errors.push(META.child('generation').invalid(now.generation, 'must not be decremented'));
   for (const name of fixed) errors.push(...immutable(now[name], before[name], META.child(name)));
