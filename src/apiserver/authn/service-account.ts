@@ -43,7 +43,7 @@ export interface TokenAuthority {
 }
 
 export interface TokenKeys {
-  /** PKCS #8 and SPKI, PEM, RSA. */
+  /** PKCS #8 and SPKI, PEM, ECDSA P-256. */
   privateKey: string;
   publicKey: string;
 }
@@ -64,8 +64,8 @@ export async function tokenAuthority(
   living: Living,
   newId: () => string,
 ): Promise<TokenAuthority> {
-  const privateKey = await importPKCS8(keys.privateKey, 'RS256');
-  const publicKey = (await importSPKI(keys.publicKey, 'RS256', { extractable: true })) as CryptoKey;
+  const privateKey = await importPKCS8(keys.privateKey, 'ES256');
+  const publicKey = (await importSPKI(keys.publicKey, 'ES256', { extractable: true })) as CryptoKey;
   const jwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(jwk);
   /** Signatures that were checked already: the mathematics is dear, the rest is looked at every time. */
@@ -102,7 +102,7 @@ export async function tokenAuthority(
           ...(secret ? { secret } : {}),
         },
       })
-        .setProtectedHeader({ alg: 'RS256', kid })
+        .setProtectedHeader({ alg: 'ES256', kid })
         .setIssuer(issuer)
         .setAudience(request.audiences.length ? request.audiences : apiAudiences)
         .setSubject(`system:serviceaccount:${namespace}:${serviceAccount.name}`)
@@ -139,6 +139,6 @@ export async function tokenAuthority(
       return { user, audiences: matching };
     },
 
-    jwks: async () => ({ keys: [{ use: 'sig', ...jwk, kid, alg: 'RS256' }] }),
+    jwks: async () => ({ keys: [{ use: 'sig', ...jwk, kid, alg: 'ES256' }] }),
   };
 }

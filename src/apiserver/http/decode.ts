@@ -1,3 +1,4 @@
+import { protobuf } from '../../api/protobuf.ts';
 import {
   cannotHandle,
   checkFields,
@@ -7,7 +8,8 @@ import {
 } from '../../machinery/decode.ts';
 import { duplicateKeys, parseJson } from '../../machinery/json.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
-import { unsupportedMediaType } from '../../machinery/status.ts';
+import { openEnvelope } from '../../machinery/protobuf/kubernetes.ts';
+import { badRequest, unsupportedMediaType } from '../../machinery/status.ts';
 import { parseYamlDocuments } from '../../machinery/yaml.ts';
 import type { Context } from '../context.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -21,7 +23,11 @@ export interface Decoded {
 }
 
 /** Reads a body by its media type. Throws 400 for what cannot be read, 415 for what is not known. */
-export function decodeBody(bytes: Uint8Array, contentType: string | undefined): Decoded {
+export function decodeBody(
+  bytes: Uint8Array,
+  contentType: string | undefined,
+  typeOf: (apiVersion: string, kind: string) => string | undefined,
+): Decoded {
   const type = (contentType ?? 'application/json').split(';')[0]!.trim().toLowerCase();
   if (!bytes.length) return { value: undefined, duplicates: () => [] };
   if (type === 'application/yaml' || type === 'application/apply-patch+yaml') {
@@ -32,7 +38,31 @@ export function decodeBody(bytes: Uint8Array, contentType: string | undefined): 
   }
   if (type === '' || type === 'application/json' || type === '*/*' || type.endsWith('+json'))
     return json(text.decode(bytes));
+  if (type === 'application/vnd.kubernetes.protobuf')
+    return { value: fromProtobuf(bytes, typeOf), duplicates: () => [] };
   throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
+}
+
+function fromProtobuf(
+  bytes: Uint8Array,
+  typeOf: (apiVersion: string, kind: string) => string | undefined,
+): AnyObject {
+  try {
+    const envelope = openEnvelope(bytes);
+    if (!envelope)
+      throw new RangeError(
+        'provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]',
+      );
+    const { apiVersion, kind, raw } = envelope;
+    const type = typeOf(apiVersion, kind);
+    if (!type || !protobuf.knows(type))
+      throw badRequest(`no kind "${kind}" is registered for version "${apiVersion}"`);
+    return { kind, apiVersion, ...protobuf.decode(raw, type) };
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof SyntaxError)
+      throw badRequest(`the body cannot be read as protobuf: ${error.message}`);
+    throw error;
+  }
 }
 
 function json(source: string): Decoded {

@@ -1,9 +1,11 @@
+import { protobuf } from '../../api/protobuf.ts';
 import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { toYaml } from '../../machinery/yaml.ts';
 import type { Context } from '../context.ts';
 import type { Result } from '../perform.ts';
 import type { ListResult } from '../registry/read.ts';
+import type { Scheme } from '../scheme.ts';
 import type { Form } from './negotiate.ts';
 import { partial, table } from './table.ts';
 
@@ -14,13 +16,46 @@ export interface Encoded {
 
 const encoder = new TextEncoder();
 
+const specials: Record<string, string> = {
+  Status: 'meta.v1.Status',
+  DeleteOptions: 'meta.v1.DeleteOptions',
+  PartialObjectMetadata: 'meta.v1.PartialObjectMetadata',
+  PartialObjectMetadataList: 'meta.v1.PartialObjectMetadataList',
+  Scale: 'autoscaling.v1.Scale',
+  TokenRequest: 'authentication.v1.TokenRequest',
+  Eviction: 'policy.v1.Eviction',
+  Binding: 'core.v1.Binding',
+};
+
+/** The id of a type in the tables: of a served kind, of its list, or of what goes with all kinds. */
+export function typeIdOf(scheme: Scheme, apiVersion: string, kind: string): string | undefined {
+  if (specials[kind]) return specials[kind];
+  return scheme.kind(apiVersion, kind)?.kind.type;
+}
+
+/** The same without a scheme: `apps/v1 DeploymentList` is `apps.v1.DeploymentList`. */
+function typeIdFrom({ apiVersion = '', kind = '' }: AnyObject): string {
+  if (specials[kind]) return specials[kind];
+  const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['core', apiVersion];
+  return `${group!.split('.')[0]}.${version}.${kind}`;
+}
+
 /** Any object in the form that was asked for. */
 export function encode(object: AnyObject, form: Form): Encoded {
+  if (form.encoding === 'protobuf') {
+    const bytes = protobuf.encode(object, typeIdFrom(object));
+    if (bytes) return { type: 'application/vnd.kubernetes.protobuf', body: bytes };
+  }
   if (form.encoding === 'yaml') return { type: 'application/yaml', body: toYaml(object) };
   return {
     type: 'application/json',
     body: JSON.stringify(object, null, form.pretty ? 2 : undefined) + (form.pretty ? '\n' : ''),
   };
+}
+
+/** One event of a watch in protobuf. */
+export function encodeWatchObject(type: string, object: AnyObject): Uint8Array {
+  return protobuf.encodeWatchEvent(type, protobuf.encode(object, typeIdFrom(object))!);
 }
 
 /** What a request came to, in the form that was asked for. Where the plain JSON is wanted, stored bytes are joined. */

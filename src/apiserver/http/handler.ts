@@ -13,7 +13,7 @@ import type { ApiServer } from '../server.ts';
 import { recordWrite } from '../trace.ts';
 import { authenticate } from './authenticate.ts';
 import { checkBody, decodeBody } from './decode.ts';
-import { encode, encodeResult } from './encode.ts';
+import { encode, encodeResult, typeIdOf } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
 import { deleteOptions, optionsOf, parseTarget, type Target, verbOf } from './target.ts';
@@ -117,7 +117,12 @@ async function connect({ server, exchange, target, context, connectors }: Step):
 
 async function follow({ server, exchange, context, closing }: Step): Promise<boolean> {
   if (context.verb !== 'watch') return false;
-  const form = negotiate(exchange.header('accept'), exchange.query, context.userAgent, ['json']);
+  const form = negotiate(
+    exchange.header('accept'),
+    exchange.query,
+    context.userAgent,
+    context.served.custom ? ['json'] : ['json', 'protobuf'],
+  );
   await serveWatch(
     server,
     context,
@@ -131,7 +136,12 @@ async function follow({ server, exchange, context, closing }: Step): Promise<boo
 
 async function decodeAndPerform({ server, exchange, context }: Step): Promise<boolean> {
   const { registry } = server;
-  const form = negotiate(exchange.header('accept'), exchange.query, context.userAgent, ['json', 'yaml']);
+  const form = negotiate(
+    exchange.header('accept'),
+    exchange.query,
+    context.userAgent,
+    context.served.custom ? ['json', 'yaml'] : ['json', 'yaml', 'protobuf'],
+  );
   const body = await readBody(server, exchange, context);
   const result = await perform(registry, server.handlers, context, body);
   recordWrite(registry, context, result);
@@ -155,7 +165,9 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
     context.patchType = patchTypes[(contentType ?? '').split(';')[0]!.trim()];
     if (!context.patchType) throw unsupportedMediaType(Object.keys(patchTypes));
   }
-  const { value, duplicates } = decodeBody(await exchange.body(maxBody), contentType);
+  const { value, duplicates } = decodeBody(await exchange.body(maxBody), contentType, (apiVersion, kind) =>
+    typeIdOf(server.registry.scheme, apiVersion, kind),
+  );
   if (context.verb === 'delete' || context.verb === 'deletecollection') {
     context.options = deleteOptions(context.options, value);
     return undefined;

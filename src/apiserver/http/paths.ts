@@ -108,7 +108,7 @@ const about: PathHandler = async (server, exchange) => {
         jwks_uri: `${server.tokens.issuer}/openid/v1/jwks`,
         response_types_supported: ['id_token'],
         subject_types_supported: ['public'],
-        id_token_signing_alg_values_supported: ['RS256'],
+        id_token_signing_alg_values_supported: ['ES256'],
       });
     case '/openid/v1/jwks':
       return json(exchange, await server.tokens.jwks(), 'application/jwk-set+json');

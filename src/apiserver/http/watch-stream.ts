@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { cacheOf } from '../registry/registry.ts';
 import { watch } from '../registry/watch.ts';
 import type { ApiServer } from '../server.ts';
+import { encodeWatchObject } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import type { Form } from './negotiate.ts';
 import { partial, table } from './table.ts';
@@ -27,6 +28,12 @@ export async function serveWatch(
   const { clock, random } = server.registry;
   const cache = cacheOf(server.registry, context);
   const plain = form.encoding === 'json' && !form.as && !fromStorage;
+  const protobuf = form.encoding === 'protobuf';
+  const type = protobuf ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json';
+  const line = (eventType: string, payload: AnyObject) =>
+    protobuf
+      ? encodeWatchObject(eventType, payload)
+      : `${JSON.stringify({ type: eventType, object: payload })}\n`;
   const end = new AbortController();
   let stream: ReturnType<Exchange['stream']> | undefined;
   const early: (Uint8Array | string)[] = [];
@@ -54,7 +61,7 @@ export async function serveWatch(
         : form.as
           ? partial(shown)
           : { kind: kind.kind, apiVersion: apiVersionOf(kind), ...shown };
-    return `${JSON.stringify({ type: eventType, object: payload })}\n`;
+    return line(eventType, payload);
   };
   const bookmark = (revision: number, initialEnd: boolean) => {
     const metadata = {
@@ -71,7 +78,7 @@ export async function serveWatch(
       return send(`${JSON.stringify({ type: 'BOOKMARK', object: empty })}\n`);
     }
     const payload = form.as ? partial(bare) : bare;
-    send(`${JSON.stringify({ type: 'BOOKMARK', object: payload })}\n`);
+    send(line('BOOKMARK', payload));
   };
 
   const stop = watch(cache, context, {
@@ -82,7 +89,7 @@ export async function serveWatch(
   });
   try {
     stream = exchange.stream(200, {
-      'content-type': 'application/json',
+      'content-type': type,
       'cache-control': 'no-cache, private',
     });
     for (const chunk of early.splice(0)) stream.write(chunk);

@@ -1,0 +1,170 @@
+import { join } from 'node:path';
+import { allKinds } from '../api/all.ts';
+import type { Exchange } from '../apiserver/http/exchange.ts';
+import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
+import { builtInPaths } from '../apiserver/http/paths.ts';
+import { inProcessTransport } from '../apiserver/in-process.ts';
+import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
+import { type ApiServer, createApiServer } from '../apiserver/server.ts';
+import type { Client, Informers } from '../client/client.ts';
+import { createInformers } from '../client/informer.ts';
+import { createClient } from '../client/typed.ts';
+import { startControllerManager } from '../controller-manager/start.ts';
+import type { Log } from '../machinery/log.ts';
+import type { Store } from '../machinery/store.ts';
+import type { Trace } from '../machinery/trace.ts';
+import { startScheduler } from '../scheduler/start.ts';
+import { bootstrapCluster } from './bootstrap.ts';
+import type { ClusterConfig } from './config.ts';
+import { addressIn } from './config.ts';
+import type { Certificates } from './node/certificates.ts';
+import { systemClock, systemRandom, uuid } from './node/platform.ts';
+
+export interface ApiService {
+  server: ApiServer;
+  /** Listening sockets. */
+  https: HttpsServer[];
+  /** A client with this identity, in process. */
+  clientFor(name: string, groups: string[]): Client;
+  close(): Promise<void>;
+}
+
+export interface ApiOptions {
+  config: ClusterConfig;
+  certificates: Certificates;
+  store: Store;
+  log: Log;
+  trace: Trace;
+  /** Addresses to listen on, and all names that the certificate must carry. */
+  addresses: string[];
+  hosts: string[];
+  paths: PathHandler[];
+  connectors: Connector[];
+  upgrade: Parameters<typeof serveHttps>[0]['upgrade'];
+}
+
+/** The API server with its sockets. Resolves when it listens and the bootstrap policy is there. */
+export async function startApi(options: ApiOptions): Promise<ApiService> {
+  const { config, certificates, store, log, trace } = options;
+  const server = await createApiServer({
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    uuid,
+    log: log.child({ component: 'apiserver' }),
+    trace,
+    tokenKeys: certificates.tokenKeys,
+    issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
+    serviceCIDR: config.serviceCIDR,
+    nodePorts: '30000-32767',
+  });
+  const clientFor = (name: string, groups: string[]) =>
+    createClient(inProcessTransport(server, { name, groups }, name.replace(/^system:/, '')));
+  const pair = await certificates.certificate('apiserver', {
+    commonName: 'kube-apiserver',
+    hosts: [
+      ...new Set([
+        'localhost',
+        '127.0.0.1',
+        '::1',
+        'kubernetes',
+        'kubernetes.default',
+        'kubernetes.default.svc',
+        `kubernetes.default.svc.${config.clusterDomain}`,
+        addressIn(config.serviceCIDR, 1),
+        ...options.hosts,
+      ]),
+    ],
+  });
+  const closing = new AbortController();
+  const paths = [...options.paths, ...builtInPaths];
+  const answer = (exchange: Exchange) =>
+    handle(server, exchange, { paths, connectors: options.connectors, closing: closing.signal });
+  const https: HttpsServer[] = [];
+  const close = async () => {
+    closing.abort();
+    await Promise.all(https.map((h) => h.close()));
+    await server[Symbol.asyncDispose]();
+  };
+  try {
+    for (const host of options.addresses) {
+      https.push(
+        await serveHttps({
+          host,
+          port: config.apiPort,
+          cert: pair.cert,
+          key: pair.key,
+          clientCA: certificates.ca.cert,
+          handle: answer,
+          upgrade: options.upgrade,
+        }),
+      );
+    }
+    await bootstrapCluster(clientFor('system:apiserver', ['system:masters']));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  server.pending.clear();
+  return { server, https, clientFor, close };
+}
+
+/** Controllers and scheduler, each with its own identity, over shared informers. */
+export async function startControllers(
+  api: ApiService,
+  certificates: Certificates,
+  log: Log,
+  trace: Trace,
+  informers: Informers,
+): Promise<AsyncDisposable> {
+  const common = { informers, clock: systemClock, random: systemRandom, trace };
+  const controllers = await startControllerManager({
+    ...common,
+    log,
+    client: api.clientFor('system:kube-controller-manager', []),
+    kinds: allKinds,
+    dynamicKinds: () =>
+      api.server.registry.scheme
+        .all()
+        .filter((s) => s.custom)
+        .map((s) => s.kind),
+    rootCA: certificates.ca.cert,
+    clientFor: (name) =>
+      api.clientFor(`system:serviceaccount:kube-system:${name}`, [
+        'system:serviceaccounts',
+        'system:serviceaccounts:kube-system',
+      ]),
+    mintToken: async ({ namespace, name, uid }, secret) => {
+      const minted = await api.server.tokens.mint(
+        { namespace, serviceAccount: { name, uid }, secret, audiences: [], lifetimeSeconds: undefined },
+        systemClock.now(),
+      );
+      return minted.token;
+    },
+  });
+  const scheduler = await startScheduler({
+    ...common,
+    log: log.child({ component: 'scheduler' }),
+    client: api.clientFor('system:kube-scheduler', []),
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      await scheduler[Symbol.asyncDispose]();
+      await controllers[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Informers that all components of this process share. */
+export const sharedInformers = (api: ApiService, log: Log): Informers =>
+  createInformers(api.clientFor('system:apiserver', ['system:masters']), {
+    clock: systemClock,
+    log: log.child({ component: 'informers' }),
+  });
+
+export const dataPaths = (config: ClusterConfig) => ({
+  pki: join(config.dataDir, 'pki'),
+  etcd: join(config.dataDir, 'etcd'),
+  logs: join(config.dataDir, 'logs'),
+  kubeconfig: join(config.dataDir, 'kubeconfig'),
+});

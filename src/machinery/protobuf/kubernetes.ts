@@ -1,0 +1,455 @@
+// Objects of the built-in kinds in protobuf, from the field tables of the facts.
+// Format: "Kubernetes Protobuf encoding" in the API concepts: the bytes `k8s\0`, then a runtime.Unknown that holds
+// apiVersion, kind and the encoded object.
+import type { AnyObject } from '../meta.ts';
+import type { SchemaTable } from '../schema.ts';
+import { ProtoReader, ProtoWriter } from './wire.ts';
+
+type Messages = Record<string, Record<string, [number, string]>>;
+
+/** How one field is written: its number, its JSON name, and what it holds. */
+interface Slot {
+  number: number;
+  json: string;
+  type: string;
+  repeated: boolean;
+  map: boolean;
+  /** The message's fields stand in the parent's JSON. */
+  inline: boolean;
+}
+interface Message {
+  slots: Slot[];
+  byNumber: Map<number, Slot>;
+}
+
+export interface KubernetesCodec {
+  /** With the envelope; undefined where the object's type is not in the tables (custom resources). */
+  encode(object: AnyObject, typeId: string): Uint8Array | undefined;
+  /** Without the envelope. Throws RangeError for malformed input. */
+  decode(bytes: Uint8Array, typeId: string): AnyObject;
+  /** Any message of the tables, bare. */
+  encodeMessage(value: unknown, typeId: string): Uint8Array;
+  /** `{type, object}` as a watch sends it: the length in four bytes, big-endian, then a meta.v1.WatchEvent. */
+  encodeWatchEvent(type: string, object: Uint8Array): Uint8Array;
+  knows(typeId: string): boolean;
+}
+
+const magic = new Uint8Array([0x6b, 0x38, 0x73, 0x00]);
+const text = new TextEncoder();
+const fromText = new TextDecoder();
+
+/** Apart the envelope; undefined when the bytes do not begin with `k8s\0`. Throws RangeError for malformed input. */
+export function openEnvelope(
+  bytes: Uint8Array,
+): { apiVersion: string; kind: string; raw: Uint8Array } | undefined {
+  if (!magic.every((byte, i) => bytes[i] === byte)) return undefined;
+  const reader = new ProtoReader(bytes, 4);
+  const result = { apiVersion: '', kind: '', raw: new Uint8Array() as Uint8Array };
+  while (reader.position < bytes.length) {
+    const tag = reader.uint32();
+    if (tag === 10) {
+      const end = reader.lengthEnd();
+      while (reader.position < end) {
+        const inner = reader.uint32();
+        if (inner === 10) result.apiVersion = reader.string();
+        else if (inner === 18) result.kind = reader.string();
+        else reader.skip(inner & 7);
+      }
+    } else if (tag === 18) result.raw = reader.bytes();
+    else reader.skip(tag & 7);
+  }
+  return result;
+}
+
+export function sealEnvelope(apiVersion: string, kind: string, raw: Uint8Array): Uint8Array {
+  const writer = new ProtoWriter(raw.length + 64).raw(magic);
+  const meta = writer.beginMessage(1);
+  writer.tag(1, 2).string(apiVersion).tag(2, 2).string(kind);
+  writer.endMessage(meta);
+  return writer.tag(2, 2).bytes(raw).tag(3, 2).string('').tag(4, 2).string('').finish();
+}
+
+/**
+ * Scalars that Go writes even when they are zero and leaves out of JSON then. Where zero means something else than "not
+ * said" (`replicas: 0`, `runAsUser: 0`, `automountServiceAccountToken: false`) the field is a pointer there and not named here.
+ */
+const zeroIsAbsent = new Set([
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'stdin',
+  'stdinOnce',
+  'tty',
+  'readOnly',
+  'paused',
+  'unschedulable',
+  'publishNotReadyAddresses',
+  'globalDefault',
+  'isDefault',
+  'preserveUnknownFields',
+  'nullable',
+  'uniqueItems',
+  'exclusiveMaximum',
+  'exclusiveMinimum',
+  'deprecated',
+  'hostPort',
+  'nodePort',
+  'healthCheckNodePort',
+  'minReadySeconds',
+  'initialDelaySeconds',
+  'timeoutSeconds',
+  'periodSeconds',
+  'successThreshold',
+  'failureThreshold',
+  'observedGeneration',
+  'generation',
+  'readyReplicas',
+  'availableReplicas',
+  'unavailableReplicas',
+  'updatedReplicas',
+  'fullyLabeledReplicas',
+  'currentReplicas',
+  'succeeded',
+  'failed',
+  'active',
+  'iops',
+  'count',
+  'numberUnavailable',
+  'updatedNumberScheduled',
+  'numberAvailable',
+  'partition',
+  'fsGroupChange',
+  'retryAfterSeconds',
+  'code',
+  'remainingItems',
+  'capacity',
+]);
+/** Numbers of `zeroIsAbsent` that are pointers in these types. */
+const pointers = new Set([
+  'apps.v1.RollingUpdateStatefulSetStrategy.partition',
+  'core.v1.GCEPersistentDiskVolumeSource.partition',
+]);
+/** Texts where empty is not the same as absent. */
+const emptyTexts = new Set(['storageClassName', 'ingressClassName', 'volumeAttributesClassName']);
+
+/** A codec over tables: `types` as the facts give them, `messages` those that only protobuf has. */
+export function kubernetesCodec(types: SchemaTable, messages: Messages): KubernetesCodec {
+  const compiled = new Map<string, Message | undefined>();
+
+  function message(id: string): Message | undefined {
+    if (compiled.has(id)) return compiled.get(id);
+    const slots: Slot[] = [];
+    const own = types[id]?.fields ?? {};
+    const add = (number: number, json: string, type: string, inline = false) => {
+      const map = type.startsWith('map<string,');
+      const repeated = type.startsWith('repeated ');
+      let bare = map ? type.slice(11, -1) : repeated ? type.slice(9) : type;
+      bare = bare.replace(/^\./, '');
+      if (!bare.includes('.') && /^[A-Z]/.test(bare))
+        bare = `${id.split('.').slice(0, -1).join('.')}.${bare}`;
+      slots.push({ number, json, type: bare, repeated, map, inline });
+    };
+    for (const [json, field] of Object.entries(own)) if (field.n && field.p) add(field.n, json, field.p);
+    const plain = (name: string) => name.replace(/[-$]/g, '').toLowerCase();
+    for (const [name, [number, type]] of Object.entries(types[id]?.protoOnly ?? {})) {
+      const json = Object.keys(own).find(
+        (candidate) => !own[candidate]!.n && plain(candidate) === plain(name),
+      );
+      if (json) add(number, json, type);
+      else add(number, name, type, type.includes('.'));
+    }
+    if (!types[id])
+      for (const [name, [number, type]] of Object.entries(messages[id] ?? {})) add(number, name, type);
+    const found =
+      slots.length || types[id] || messages[id]
+        ? {
+            slots: slots.sort((a, b) => a.number - b.number),
+            byNumber: new Map(slots.map((s) => [s.number, s])),
+          }
+        : undefined;
+    compiled.set(id, found);
+    return found;
+  }
+
+  function writeFields(writer: ProtoWriter, id: string, value: any): void {
+    for (const slot of message(id)?.slots ?? []) {
+      if (slot.inline) {
+        const mark = writer.beginMessage(slot.number);
+        writeFields(writer, slot.type, value);
+        writer.endMessage(mark);
+        continue;
+      }
+      const field = value[slot.json];
+      if (field === undefined || field === null) continue;
+      if (slot.repeated) for (const item of field) writeValue(writer, slot.number, slot.type, item);
+      else if (slot.map) {
+        for (const [key, item] of Object.entries(field)) {
+          const mark = writer.beginMessage(slot.number);
+          writer.tag(1, 2).string(key);
+          writeValue(writer, 2, slot.type, item);
+          writer.endMessage(mark);
+        }
+      } else writeValue(writer, slot.number, slot.type, field);
+    }
+  }
+
+  function writeValue(writer: ProtoWriter, number: number, type: string, value: any): void {
+    switch (type) {
+      case 'string':
+        writer.tag(number, 2).string(String(value));
+        return;
+      case 'bytes':
+        writer.tag(number, 2).bytes(Uint8Array.from(atob(value), (c) => c.charCodeAt(0)));
+        return;
+      case 'bool':
+        writer.tag(number, 0).uint32(value ? 1 : 0);
+        return;
+      case 'int32':
+      case 'int64':
+      case 'uint32':
+        writer.tag(number, 0).int64(value);
+        return;
+      case 'double':
+        writer.tag(number, 1).double(value);
+        return;
+    }
+    const mark = writer.beginMessage(number);
+    writeMessage(writer, type, value);
+    writer.endMessage(mark);
+  }
+
+  function writeMessage(writer: ProtoWriter, type: string, value: any): void {
+    switch (type) {
+      case 'meta.v1.Time':
+      case 'meta.v1.MicroTime': {
+        const ms = Date.parse(value);
+        const seconds = Math.floor(ms / 1000);
+        const micros =
+          type === 'meta.v1.MicroTime' ? Number((/\.(\d{1,6})/.exec(value)?.[1] ?? '0').padEnd(6, '0')) : 0;
+        writer
+          .tag(1, 0)
+          .int64(seconds)
+          .tag(2, 0)
+          .int64(micros * 1000);
+        return;
+      }
+      case 'meta.v1.Duration':
+        writer.tag(1, 0).int64(durationNs(value));
+        return;
+      case 'resource.Quantity':
+      case 'resource.QuantityValue':
+        writer.tag(1, 2).string(String(value));
+        return;
+      case 'intstr.IntOrString':
+        writer
+          .tag(1, 0)
+          .uint32(typeof value === 'number' ? 0 : 1)
+          .tag(2, 0)
+          .int64(typeof value === 'number' ? value : 0);
+        writer.tag(3, 2).string(typeof value === 'number' ? '' : value);
+        return;
+      case 'runtime.RawExtension':
+      case 'meta.v1.FieldsV1':
+      case 'apiextensions.v1.JSON':
+        writer.tag(1, 2).bytes(text.encode(JSON.stringify(value)));
+        return;
+      case 'apiextensions.v1.JSONSchemaPropsOrArray':
+        if (Array.isArray(value))
+          for (const item of value) writeValue(writer, 2, 'apiextensions.v1.JSONSchemaProps', item);
+        else writeValue(writer, 1, 'apiextensions.v1.JSONSchemaProps', value);
+        return;
+      case 'apiextensions.v1.JSONSchemaPropsOrBool':
+        if (typeof value === 'boolean') writer.tag(1, 0).uint32(value ? 1 : 0);
+        else writer.tag(1, 0).uint32(1), writeValue(writer, 2, 'apiextensions.v1.JSONSchemaProps', value);
+        return;
+      case 'apiextensions.v1.JSONSchemaPropsOrStringArray':
+        if (Array.isArray(value)) for (const item of value) writer.tag(2, 2).string(item);
+        else writeValue(writer, 1, 'apiextensions.v1.JSONSchemaProps', value);
+        return;
+    }
+    if (type.endsWith('.ExtraValue')) for (const item of value) writer.tag(1, 2).string(item);
+    else writeFields(writer, type, value);
+  }
+
+  function readFields(reader: ProtoReader, end: number, id: string, into: any): any {
+    const known = message(id);
+    while (reader.position < end) {
+      const tag = reader.uint32();
+      const slot = known?.byNumber.get(tag >>> 3);
+      if (!slot) reader.skip(tag & 7);
+      else if (slot.inline) readFields(reader, reader.lengthEnd(), slot.type, into);
+      else if (slot.map) readEntry(reader, slot, (into[slot.json] ??= {}));
+      else if (slot.repeated) readRepeated(reader, tag & 7, slot, (into[slot.json] ??= []));
+      else {
+        const value = readValue(reader, slot.type);
+        if (isAbsent(id, slot.json, value)) continue;
+        into[slot.json] = value;
+      }
+    }
+    return into;
+  }
+
+  function readRepeated(reader: ProtoReader, wire: number, slot: Slot, list: unknown[]): void {
+    if (wire === 2 && ['int32', 'int64', 'bool', 'double'].includes(slot.type)) {
+      const end = reader.lengthEnd();
+      while (reader.position < end) list.push(readValue(reader, slot.type));
+    } else list.push(readValue(reader, slot.type));
+  }
+
+  function readEntry(reader: ProtoReader, slot: Slot, into: Record<string, unknown>): void {
+    const end = reader.lengthEnd();
+    let key = '';
+    let value: unknown = slot.type === 'string' || slot.type === 'bytes' ? '' : undefined;
+    while (reader.position < end) {
+      const tag = reader.uint32();
+      if (tag === 10) key = reader.string();
+      else if (tag >>> 3 === 2) value = readValue(reader, slot.type);
+      else reader.skip(tag & 7);
+    }
+    Object.defineProperty(into, key, {
+      value: value ?? {},
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
+  }
+
+  function readValue(reader: ProtoReader, type: string): any {
+    switch (type) {
+      case 'string':
+        return reader.string();
+      case 'bytes':
+        return base64(reader.bytes());
+      case 'bool':
+        return reader.uint32() !== 0;
+      case 'int32':
+        return reader.int32();
+      case 'int64':
+      case 'uint32':
+        return reader.int64();
+      case 'double':
+        return reader.double();
+    }
+    return readMessage(reader, reader.lengthEnd(), type);
+  }
+
+  function readMessage(reader: ProtoReader, end: number, type: string): any {
+    const bare = special[type] ?? (type.endsWith('.ExtraValue') ? special.ExtraValue : undefined);
+    if (!bare) return readFields(reader, end, type, {});
+    const fields: Record<number, any[]> = {};
+    while (reader.position < end) {
+      const tag = reader.uint32();
+      const how = bare.fields[tag >>> 3];
+      if (how) (fields[tag >>> 3] ??= []).push(readValue(reader, how));
+      else reader.skip(tag & 7);
+    }
+    return bare.value(fields);
+  }
+
+  return {
+    knows: (id) => message(id) !== undefined,
+    encodeMessage(value, id) {
+      const writer = new ProtoWriter(1024);
+      writeMessage(writer, id, value);
+      return writer.finish();
+    },
+    encode(object, id) {
+      if (!message(id)) return undefined;
+      return sealEnvelope(object.apiVersion ?? '', object.kind ?? '', this.encodeMessage(object, id));
+    },
+    decode: (bytes, id) => readFields(new ProtoReader(bytes), bytes.length, id, {}),
+    encodeWatchEvent(type, object) {
+      const writer = new ProtoWriter(object.length + 32).raw(new Uint8Array(4)).tag(1, 2).string(type);
+      const mark = writer.beginMessage(2);
+      writer.tag(1, 2).bytes(object);
+      writer.endMessage(mark);
+      const frame = writer.finish();
+      new DataView(frame.buffer).setUint32(0, frame.length - 4);
+      return frame;
+    },
+  };
+}
+
+function isAbsent(id: string, json: string, value: unknown): boolean {
+  if (value === '') return !emptyTexts.has(json);
+  if (value === null) return true;
+  return (value === 0 || value === false) && zeroIsAbsent.has(json) && !pointers.has(`${id}.${json}`);
+}
+
+const rawJson = (fields: Record<number, any[]>): unknown => {
+  const raw = fields[1]?.[0];
+  return raw ? JSON.parse(fromText.decode(Uint8Array.from(atob(raw), (c) => c.charCodeAt(0)))) : null;
+};
+const props = 'apiextensions.v1.JSONSchemaProps';
+/** Messages whose JSON is not an object of their fields: what to read, and what to make of it. */
+const special: Record<
+  string,
+  { fields: Record<number, string>; value: (fields: Record<number, any[]>) => unknown }
+> = {
+  'meta.v1.Time': {
+    fields: { 1: 'int64', 2: 'int32' },
+    value: (f) =>
+      f[1]?.[0] === undefined ? null : new Date(f[1][0] * 1000).toISOString().slice(0, 19) + 'Z',
+  },
+  'meta.v1.MicroTime': {
+    fields: { 1: 'int64', 2: 'int32' },
+    value: (f) =>
+      f[1]?.[0] === undefined
+        ? null
+        : `${new Date(f[1][0] * 1000).toISOString().slice(0, 19)}.${String(Math.floor((f[2]?.[0] ?? 0) / 1000)).padStart(6, '0')}Z`,
+  },
+  'meta.v1.Duration': { fields: { 1: 'int64' }, value: (f) => durationText(f[1]?.[0] ?? 0) },
+  'resource.Quantity': { fields: { 1: 'string' }, value: (f) => f[1]?.[0] ?? '0' },
+  'resource.QuantityValue': { fields: { 1: 'string' }, value: (f) => f[1]?.[0] ?? '0' },
+  'intstr.IntOrString': {
+    fields: { 1: 'int64', 2: 'int32', 3: 'string' },
+    value: (f) => (f[1]?.[0] ? (f[3]?.[0] ?? '') : (f[2]?.[0] ?? 0)),
+  },
+  'runtime.RawExtension': { fields: { 1: 'bytes' }, value: rawJson },
+  'meta.v1.FieldsV1': { fields: { 1: 'bytes' }, value: rawJson },
+  'apiextensions.v1.JSON': { fields: { 1: 'bytes' }, value: rawJson },
+  'apiextensions.v1.JSONSchemaPropsOrArray': {
+    fields: { 1: props, 2: props },
+    value: (f) => f[1]?.[0] ?? f[2] ?? [],
+  },
+  'apiextensions.v1.JSONSchemaPropsOrBool': {
+    fields: { 1: 'bool', 2: props },
+    value: (f) => f[2]?.[0] ?? f[1]?.[0] ?? false,
+  },
+  'apiextensions.v1.JSONSchemaPropsOrStringArray': {
+    fields: { 1: props, 2: 'string' },
+    value: (f) => f[1]?.[0] ?? f[2] ?? [],
+  },
+  ExtraValue: { fields: { 1: 'string' }, value: (f) => f[1] ?? [] },
+};
+
+function base64(bytes: Uint8Array): string {
+  let binary = '';
+  for (let i = 0; i < bytes.length; i += 8192) binary += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(binary);
+}
+
+const units: [string, number][] = [
+  ['h', 3600e9],
+  ['m', 60e9],
+  ['s', 1e9],
+  ['ms', 1e6],
+  ['us', 1e3],
+  ['µs', 1e3],
+  ['ns', 1],
+];
+const durationNs = (value: string): number =>
+  [...String(value).matchAll(/([\d.]+)(h|ms|us|µs|ns|m|s)/g)].reduce(
+    (sum, [, n, unit]) => sum + Number(n) * units.find(([u]) => u === unit)![1],
+    0,
+  );
+
+/** As Go writes a duration: `1h30m0s`, `1.5s`, `250ms`. */
+function durationText(ns: number): string {
+  if (ns === 0) return '0s';
+  if (ns < 1e9) return ns >= 1e6 ? `${ns / 1e6}ms` : ns >= 1e3 ? `${ns / 1e3}µs` : `${ns}ns`;
+  const h = Math.floor(ns / 3600e9);
+  const m = Math.floor((ns % 3600e9) / 60e9);
+  const s = (ns % 60e9) / 1e9;
+  return `${h ? `${h}h` : ''}${h || m ? `${m}m` : ''}${s}s`;
+}
