@@ -2,7 +2,7 @@ import type { Column, Kind, KindRules } from '../machinery/kind.ts';
 import { apiVersionOf } from '../machinery/kind.ts';
 import type { AnyObject, KubeObject } from '../machinery/meta.ts';
 import { printerColumnFacts, resourceFacts } from './facts.gen.ts';
-import type { ResourceFact } from './facts.ts';
+import type { PrinterColumnFact, ResourceFact } from './facts.ts';
 
 const byName = new Map(resourceFacts.map((r) => [`${apiVersionOf(r)} ${r.kind}`, r]));
 
@@ -22,12 +22,61 @@ const columnKeys: Record<string, string> = {
   IPAddress: 'ipAddress',
 };
 
-function columnsOf<T extends KubeObject>(kind: string, values: KindRules<T>['columns'] = {}): Column<T>[] {
-  const facts = printerColumnFacts[columnKeys[kind] ?? kind[0]!.toLowerCase() + kind.slice(1)] ?? [
+/** Columns of kinds that the table of facts lacks. */
+const moreColumns: Record<string, PrinterColumnFact[]> = {
+  NetworkPolicy: [
     ['Name', 'string'],
+    ['Pod-Selector', 'string'],
     ['Age', 'string'],
-  ];
-  const given: Record<string, Column<T>['value']> = { Name: (o) => o.metadata.name, Age: age, ...values };
+  ],
+  APIService: [
+    ['Name', 'string'],
+    ['Service', 'string'],
+    ['Available', 'string'],
+    ['Age', 'string'],
+  ],
+  ValidatingAdmissionPolicy: [
+    ['Name', 'string'],
+    ['Validations', 'integer'],
+    ['ParamKind', 'string'],
+    ['Age', 'string'],
+  ],
+  ValidatingAdmissionPolicyBinding: [
+    ['Name', 'string'],
+    ['PolicyName', 'string'],
+    ['ParamRef', 'string'],
+    ['Age', 'string'],
+  ],
+  MutatingAdmissionPolicy: [
+    ['Name', 'string'],
+    ['Mutations', 'integer'],
+    ['ParamKind', 'string'],
+    ['Age', 'string'],
+  ],
+  MutatingAdmissionPolicyBinding: [
+    ['Name', 'string'],
+    ['PolicyName', 'string'],
+    ['ParamRef', 'string'],
+    ['Age', 'string'],
+  ],
+};
+const plainColumns: PrinterColumnFact[] = [
+  ['Name', 'string'],
+  ['Created At', 'date'],
+];
+
+const standard: Record<string, Column<any>['value']> = {
+  Name: (o) => o.metadata.name,
+  Age: (o, now) => age(o, now),
+  'Created At': (o) => o.metadata.creationTimestamp,
+};
+
+function columnsOf<T extends KubeObject>(kind: string, values: KindRules<T>['columns'] = {}): Column<T>[] {
+  const facts =
+    printerColumnFacts[columnKeys[kind] ?? kind[0]!.toLowerCase() + kind.slice(1)] ??
+    moreColumns[kind] ??
+    plainColumns;
+  const given: Record<string, Column<T>['value']> = { ...standard, ...values };
   return facts
     .filter(([name]) => given[name])
     .map(([name, type, extra]) => ({
