@@ -5,7 +5,11 @@ import { isNotFound } from '../machinery/status.ts';
 import type { ControlPlane } from '../testing/control-plane.ts';
 
 /** Waits until something is so; fails after ten seconds with what was waited for. */
-export async function until(what: string, isSo: () => Promise<boolean> | boolean, limitMs = 10_000): Promise<void> {
+export async function until(
+  what: string,
+  isSo: () => Promise<boolean> | boolean,
+  limitMs = 10_000,
+): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`timed out waiting for: ${what}`);
@@ -14,7 +18,10 @@ export async function until(what: string, isSo: () => Promise<boolean> | boolean
 }
 
 /** Stands in for all kubelets: pods run and are ready at once, and go when they are deleted. Returns what stops it. */
-export function runPods({ client, informers }: ControlPlane, options: { unscheduled?: boolean } = {}): () => void {
+export function runPods(
+  { client, informers }: ControlPlane,
+  options: { unscheduled?: boolean } = {},
+): () => void {
   const { unscheduled = true } = options;
   let address = 1;
   const act = async (pod: Pod): Promise<void> => {
@@ -26,7 +33,11 @@ export function runPods({ client, informers }: ControlPlane, options: { unschedu
       } else if (!pod.status?.phase || pod.status.phase === 'Pending') {
         const ip = `10.1.${address >> 8}.${address++ & 255}`;
         const at = new Date().toISOString().slice(0, 19) + 'Z';
-        const conditions = ['Initialized', 'ContainersReady', 'Ready'].map((type) => ({ type, status: 'True', lastTransitionTime: at }));
+        const conditions = ['Initialized', 'ContainersReady', 'Ready'].map((type) => ({
+          type,
+          status: 'True',
+          lastTransitionTime: at,
+        }));
         const status = { phase: 'Running', podIP: ip, podIPs: [{ ip }], startTime: at, conditions };
         await client(pods).patch(name!, { status }, { namespace, type: 'strategic', subresource: 'status' });
       }

@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { allKinds } from '../api/all.ts';
 import { deployments } from '../api/apps/deployment.ts';
 import { replicaSets } from '../api/apps/replica-set.ts';
 import type { Deployment } from '../api/apps/v1.gen.ts';
+import { configMaps } from '../api/core/config-map.ts';
+import { endpoints } from '../api/core/endpoints.ts';
+import { namespaces } from '../api/core/namespace.ts';
 import { pods } from '../api/core/pod.ts';
-import { allKinds } from '../api/all.ts';
+import { secrets } from '../api/core/secret.ts';
+import { services } from '../api/core/service.ts';
+import { serviceAccounts } from '../api/core/service-account.ts';
+import type { Pod } from '../api/core/v1.gen.ts';
+import { endpointSlices } from '../api/discovery/endpoint-slice.ts';
 import { systemClock, systemRandom } from '../cluster/node/platform.ts';
 import { createLog } from '../machinery/log.ts';
+import { isNotFound } from '../machinery/status.ts';
 import { type ControlPlane, startControlPlane } from '../testing/control-plane.ts';
-import { until, runPods } from './flow-fixtures.ts';
+import { runPods, until } from './flow-fixtures.ts';
 import { startControllerManager } from './start.ts';
 
 let plane: ControlPlane;
@@ -21,7 +30,17 @@ const log = createLog((level, message, fields) => {
 before(async () => {
   plane = await startControlPlane();
   const { client, informers, trace } = plane;
-  manager = await startControllerManager({ client, informers, trace, clock: systemClock, random: systemRandom, log, kinds: allKinds });
+  manager = await startControllerManager({
+    rootCA: 'PEM',
+    mintToken: async ({ name }) => `token of ${name}`,
+    client,
+    informers,
+    trace,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    kinds: allKinds,
+  });
   kubelet = runPods(plane);
 });
 after(async () => {
@@ -48,7 +67,12 @@ test('a deployment rolls out, updates, scales and goes', async () => {
     until(`rollout ${generation}`, async () => {
       const { status } = await client(deployments).get('web', { namespace });
       const progressing = status?.conditions?.find((c) => c.type === 'Progressing');
-      return progressing?.reason === 'NewReplicaSetAvailable' && status?.observedGeneration === generation && status.updatedReplicas === status.replicas && status.availableReplicas === status.replicas;
+      return (
+        progressing?.reason === 'NewReplicaSetAvailable' &&
+        status?.observedGeneration === generation &&
+        status.updatedReplicas === status.replicas &&
+        status.availableReplicas === status.replicas
+      );
     });
   await done(1);
   const first = await client(pods).list({ namespace, labelSelector: 'app=web' });
@@ -57,7 +81,11 @@ test('a deployment rolls out, updates, scales and goes', async () => {
   assert.equal(owner.kind, 'ReplicaSet');
   assert.match(first.items[0]!.metadata.name!, new RegExp(`^${owner.name}-.{5}$`));
 
-  await client(deployments).patch('web', { spec: { template: { spec: { containers: [{ name: 'c', image: 'v2' }] } } } }, { namespace, type: 'strategic' });
+  await client(deployments).patch(
+    'web',
+    { spec: { template: { spec: { containers: [{ name: 'c', image: 'v2' }] } } } },
+    { namespace, type: 'strategic' },
+  );
   await done(2);
   await until('old pods are gone', async () => {
     const all = await client(pods).list({ namespace, labelSelector: 'app=web' });
@@ -71,5 +99,80 @@ test('a deployment rolls out, updates, scales and goes', async () => {
   await client(deployments).patch('web', { spec: { replicas: 1 } }, { namespace });
   await until('scaled', async () => (await client(pods).list({ namespace })).items.length === 1);
   const steps = plane.trace.where((r) => r.component === 'controller-manager').map((r) => r.event);
-  for (const event of ['deployment seen', 'replica set created', 'pod created']) assert.ok(steps.includes(event), event);
+  for (const event of ['deployment seen', 'replica set created', 'pod created'])
+    assert.ok(steps.includes(event), event);
+});
+
+test('endpoints follow pods: ready, not ready, terminating, named ports', async () => {
+  const { client } = plane;
+  const namespace = 'ep';
+  await client(namespaces).create({ metadata: { name: namespace }, spec: { finalizers: ['kubernetes'] } });
+  await client(services).create({
+    metadata: { name: 'svc', namespace },
+    spec: { selector: { app: 'svc' }, ports: [{ name: 'http', port: 80, targetPort: 'web' }] },
+  });
+  const pod = (name: string, containerPort: number): Pod => ({
+    metadata: { name, namespace, labels: { app: 'svc' } },
+    spec: { containers: [{ name: 'c', image: 'x', ports: [{ name: 'web', containerPort }] }], nodeName: 'n' },
+  });
+  const slices = async () => (await client(endpointSlices).list({ namespace })).items;
+  await until('an empty slice', async () => (await slices()).length === 1);
+  await client(pods).create(pod('a', 8080));
+  await client(pods).create(pod('b', 8080));
+  await client(pods).create(pod('c', 9090));
+  await until('two groups of ready endpoints', async () => {
+    const all = await slices();
+    const ready = all.flatMap((s) => (s.endpoints ?? []).filter((e) => e.conditions?.ready));
+    return all.length === 2 && ready.length === 3;
+  });
+  const object = await client(endpoints).get('svc', { namespace });
+  assert.deepEqual(
+    object.subsets?.map((s) => [s.ports?.[0]?.port, s.addresses?.length]),
+    [
+      [8080, 2],
+      [9090, 1],
+    ],
+  );
+  await client(pods).delete('c', { namespace });
+  await until('the slice is gone with its last pod', async () => {
+    const all = await slices();
+    return all.length === 1 && all[0]!.ports?.[0]?.port === 8080;
+  });
+  assert.ok(plane.trace.of('pods', namespace, 'a').some((r) => r.step === 8 && r.event === 'endpoint added'));
+});
+
+test('a namespace gets what it needs, and is emptied when it goes', async () => {
+  const { client } = plane;
+  const namespace = 'short-lived';
+  await client(namespaces).create({ metadata: { name: namespace }, spec: { finalizers: ['kubernetes'] } });
+  const has = async (get: Promise<unknown>) => {
+    try {
+      await get;
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  };
+  await until(
+    'account and CA',
+    async () =>
+      (await has(client(serviceAccounts).get('default', { namespace }))) &&
+      (await has(client(configMaps).get('kube-root-ca.crt', { namespace }))),
+  );
+  await client(secrets).create({
+    metadata: { name: 'token', namespace, annotations: { 'kubernetes.io/service-account.name': 'default' } },
+    type: 'kubernetes.io/service-account-token',
+  });
+  await until(
+    'token',
+    async () =>
+      atob((await client(secrets).get('token', { namespace })).data?.token ?? '') === 'token of default',
+  );
+  await client(deployments).create({ ...deployment('web', 'v1', 2), metadata: { name: 'web', namespace } });
+  await until('pods', async () => (await client(pods).list({ namespace })).items.length === 2);
+  await client(namespaces).delete(namespace);
+  await until('the namespace is gone', async () => !(await has(client(namespaces).get(namespace))));
+  assert.equal((await client(pods).list({ namespace })).items.length, 0);
+  assert.equal((await client(replicaSets).list({ namespace })).items.length, 0);
 });

@@ -1,11 +1,28 @@
 import type { Controller } from '../runtime/environment.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { endpointSliceController } from './endpoints/endpoint-slice.ts';
+import { endpointsController } from './endpoints/endpoints.ts';
+import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
+import { namespaceController } from './namespace.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationControllerController } from './replication-controller.ts';
+import { rootCAPublisher } from './root-ca-publisher.ts';
+import { serviceAccountController } from './service-account.ts';
+import { serviceAccountTokenController } from './service-account-token.ts';
 
 /** All controllers, in the order in which they start. */
 export const controllers: Controller[] = [
+  // What a namespace needs before pods can be in it.
+  serviceAccountController,
+  rootCAPublisher,
+  serviceAccountTokenController,
+  namespaceController,
+  // Workloads.
   deploymentController,
   replicaSetController,
   replicationControllerController,
+  // Services.
+  endpointsController,
+  endpointSliceController,
+  endpointSliceMirroringController,
 ];

@@ -1,6 +1,8 @@
 import type { Options, PatchType } from '../../client/client.ts';
 import type { Kind } from '../../machinery/kind.ts';
+import type { Fields } from '../../machinery/log.ts';
 import type { KubeObject } from '../../machinery/meta.ts';
+import type { Step } from '../../machinery/trace.ts';
 
 /** What happened to the actions before: a status may depend on it. */
 export interface Outcome {
@@ -47,6 +49,8 @@ export type Action =
       reason: string;
       message: string;
     }
+  | { do: 'trace'; step: Step; event: string; kind: Kind<any>; object: KubeObject; detail?: Fields }
+  | { do: 'task'; run: () => Promise<Action[]> }
   | { do: 'requeueAfter'; ms: number }
   | { do: 'fail'; error: Error };
 
@@ -106,6 +110,25 @@ export const eventAbout = <T extends KubeObject>(
 
 /** Look again after this time, whatever happens meanwhile. */
 export const requeueAfter = (ms: number): Action => ({ do: 'requeueAfter', ms });
+
+/** A record of one step in the life of an object; see machinery/trace.ts. */
+export const traceStep = <T extends KubeObject>(
+  step: Step,
+  event: string,
+  kind: Kind<T>,
+  object: T,
+  detail?: Fields,
+): Action => ({
+  do: 'trace',
+  step,
+  event,
+  kind,
+  object,
+  detail,
+});
+
+/** What cannot be told beforehand: asks somebody, and says what to do then. */
+export const task = (run: () => Promise<Action[]>): Action => ({ do: 'task', run });
 
 /** Reports a failure after all other actions: the key is retried with back-off. */
 export const fail = (error: Error): Action => ({ do: 'fail', error });

@@ -109,6 +109,30 @@ class Run {
       case 'fail':
         this.outcome.errors.push(action.error);
         return;
+      case 'trace': {
+        const { step, event, kind: its, object: of, detail } = action;
+        const { namespace, name, uid } = of.metadata;
+        const at = this.#context.clock.now();
+        const component = 'controller-manager';
+        return this.#context.trace.record({
+          at,
+          step,
+          component,
+          event,
+          resource: resourceName(its),
+          namespace,
+          name: name!,
+          uid,
+          detail,
+        });
+      }
+      case 'task':
+        try {
+          await this.all(await action.run());
+        } catch (error) {
+          this.outcome.errors.push(error instanceof Error ? error : new Error(String(error)));
+        }
+        return;
     }
     const sequel = action as {
       done?: (r: any) => Action[];
@@ -129,7 +153,9 @@ class Run {
     if (sequel.done) await this.all(sequel.done(result));
   }
 
-  async #write(action: Exclude<Action, { do: 'event' | 'requeueAfter' | 'fail' }>): Promise<KubeObject> {
+  async #write(
+    action: Exclude<Action, { do: 'event' | 'requeueAfter' | 'fail' | 'trace' | 'task' }>,
+  ): Promise<KubeObject> {
     const { client, barrier } = this.#context;
     const { kind, object } = action;
     const { name, namespace, uid } = object.metadata;

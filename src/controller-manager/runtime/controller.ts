@@ -1,7 +1,7 @@
 import { WorkQueue } from '../../client/workqueue.ts';
 import { type Kind, resourceName } from '../../machinery/kind.ts';
 import type { Log } from '../../machinery/log.ts';
-import { controllerOf, type KubeObject, keyOf } from '../../machinery/meta.ts';
+import { controllerOf, type KubeObject, keyOf, splitKey } from '../../machinery/meta.ts';
 import { isConflict, TerminalError } from '../../machinery/status.ts';
 import type { Action } from './actions.ts';
 import { apply } from './apply.ts';
@@ -43,6 +43,8 @@ export interface ControllerRules<T extends KubeObject, O> {
   traced?: boolean;
   /** Reads caches. */
   observe: (object: T, cache: Cache, environment: Environment) => O;
+  /** The object is gone: what is left to clear up. */
+  gone?: (key: string, cache: Cache, environment: Environment) => Action[];
   /** Pure: same arguments, same actions. `nowMs` is the clock's time. */
   reconcile: (object: T, observed: O, nowMs: number, environment: Environment) => Action[];
 }
@@ -161,16 +163,19 @@ class Running<T extends KubeObject, O> implements AsyncDisposable {
 
   async #process(key: string): Promise<Promise<void>[]> {
     const { client, clock, trace, barrier, informers } = this.#env;
-    const { for: kind, observe, reconcile } = this.#rules;
-    const object = informers(kind).getByKey(key);
-    if (!object) {
+    const { for: kind, observe, reconcile, gone } = this.#rules;
+    const known = informers(kind).getByKey(key);
+    if (!known && !gone) {
       this.#queue.forget(key);
       return [];
     }
+    const object: KubeObject = known ?? { metadata: splitKey(key) };
     let holds: Promise<void>[] = [];
     try {
-      this.#traceSeen(object);
-      const actions = reconcile(object, observe(object, this.#cache, this.#env), clock.now(), this.#env);
+      if (known) this.#traceSeen(known);
+      const actions = known
+        ? reconcile(known, observe(known, this.#cache, this.#env), clock.now(), this.#env)
+        : gone!(key, this.#cache, this.#env);
       const applied = await apply(actions, {
         client,
         clock,
