@@ -176,3 +176,42 @@ test('a namespace gets what it needs, and is emptied when it goes', async () => 
   assert.equal((await client(pods).list({ namespace })).items.length, 0);
   assert.equal((await client(replicaSets).list({ namespace })).items.length, 0);
 });
+
+test('the garbage collector: background, foreground, orphan, and owners that are gone', async () => {
+  const { client } = plane;
+  const namespace = 'gc';
+  await client(namespaces).create({ metadata: { name: namespace }, spec: { finalizers: ['kubernetes'] } });
+  const podsThere = async () => (await client(pods).list({ namespace })).items.length;
+  const setsThere = async () => (await client(replicaSets).list({ namespace })).items;
+  const make = async (name: string) => {
+    await client(deployments).create({ ...deployment(name, 'v1', 2), metadata: { name, namespace } });
+    await until(
+      `pods of ${name}`,
+      async () => (await client(pods).list({ namespace, labelSelector: `app=${name}` })).items.length === 2,
+    );
+  };
+  const gone = async (name: string) =>
+    (await client(deployments).list({ namespace })).items.every((d) => d.metadata.name !== name);
+
+  await make('background');
+  await client(deployments).delete('background', { namespace, propagationPolicy: 'Background' });
+  await until('all gone', async () => (await setsThere()).length === 0 && (await podsThere()) === 0);
+
+  await make('foreground');
+  await client(deployments).delete('foreground', { namespace, propagationPolicy: 'Foreground' });
+  await until('the owner goes last', () => gone('foreground'));
+  assert.equal((await setsThere()).length + (await podsThere()), 0);
+
+  await make('orphan');
+  await client(deployments).delete('orphan', { namespace, propagationPolicy: 'Orphan' });
+  await until('the owner is gone', () => gone('orphan'));
+  const [left] = await setsThere();
+  assert.equal(left!.metadata.ownerReferences, undefined);
+  assert.equal(await podsThere(), 2);
+
+  const ghost = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'never-was', uid: '0000-1111' };
+  await client(configMaps).create({ metadata: { name: 'stray', namespace, ownerReferences: [ghost] } });
+  await until('the stray is gone', async () =>
+    (await client(configMaps).list({ namespace })).items.every((c) => c.metadata.name !== 'stray'),
+  );
+});

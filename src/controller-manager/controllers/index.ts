@@ -3,6 +3,7 @@ import { deploymentController } from './deployment/deployment.ts';
 import { endpointSliceController } from './endpoints/endpoint-slice.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
+import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { namespaceController } from './namespace.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationControllerController } from './replication-controller.ts';
@@ -17,6 +18,7 @@ export const controllers: Controller[] = [
   rootCAPublisher,
   serviceAccountTokenController,
   namespaceController,
+  garbageCollector,
   // Workloads.
   deploymentController,
   replicaSetController,

@@ -179,9 +179,14 @@ class Run {
       case 'setStatus': {
         const status = typeof action.status === 'function' ? action.status(this.outcome) : action.status;
         if (equal(status, action.object.status)) return object;
+        // Gone meanwhile: nobody needs its status.
+        const gone = (error: unknown) => {
+          if (isNotFound(error)) return object;
+          throw error;
+        };
         return this.#wrote(
           kind,
-          await resource.updateStatus({ ...this.#rebased(object), status } as any),
+          await resource.updateStatus({ ...this.#rebased(object), status } as any).catch(gone),
           object,
         );
       }
