@@ -7,15 +7,19 @@ export interface Exchange {
   path: string;
   query: URLSearchParams;
   header(name: string): string | undefined;
+  /** All of them as they came, names in lower case. */
+  headers(): Record<string, string | string[] | undefined>;
   /** The whole body. Throws 413 when it is longer. */
   body(limitBytes: number): Promise<Uint8Array>;
+  /** The body as it comes, for those who pass it on: instead of `body`. */
+  bodyStream(): AsyncIterable<Uint8Array>;
   /** Who the verified client certificate names, if one was given. */
   certificate: User | undefined;
   remote: string;
   /** Aborts when the client is gone. */
   signal: AbortSignal;
   respond(code: number, headers: Record<string, string>, body: Uint8Array | string): void;
-  stream(code: number, headers: Record<string, string>): ResponseStream;
+  stream(code: number, headers: Record<string, string | string[]>): ResponseStream;
 }
 
 export interface ResponseStream {

@@ -9,6 +9,7 @@ import {
 import { refusal } from '../authz/authorizer.ts';
 import type { Context, User } from '../context.ts';
 import { perform } from '../perform.ts';
+import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
 import { recordWrite } from '../trace.ts';
 import { authenticate } from './authenticate.ts';
@@ -63,28 +64,37 @@ export async function handle(server: ApiServer, exchange: Exchange, options: Han
       await handlePath(server, exchange, user, options.paths);
       return;
     }
-    const context: Context = {
-      verb: verbOf(exchange.method, target, exchange.query),
-      group: target.group,
-      version: target.version,
-      plural: target.plural,
-      namespaced: served.kind.namespaced,
-      namespace: target.namespace,
-      name: target.name,
-      subresource: target.subresource,
-      options: optionsOf(exchange.query),
-      user,
-      served,
-      nowMs: server.registry.clock.now(),
-      userAgent: exchange.header('user-agent') ?? '',
-      warnings: [],
-      code: 200,
-    };
+    const context = contextOf(server, exchange, user, target, served);
     for (const step of pipeline) if (await step({ server, exchange, target, context, ...options })) return;
   } catch (error) {
     fail(server, exchange, error);
   }
 }
+
+/** What is known of a request before its body is read. */
+export const contextOf = (
+  server: ApiServer,
+  exchange: Exchange,
+  user: User,
+  target: Target,
+  served: Served,
+): Context => ({
+  verb: verbOf(exchange.method, target, exchange.query),
+  group: target.group,
+  version: target.version,
+  plural: target.plural,
+  namespaced: served.kind.namespaced,
+  namespace: target.namespace,
+  name: target.name,
+  subresource: target.subresource,
+  options: optionsOf(exchange.query),
+  user,
+  served,
+  nowMs: server.registry.clock.now(),
+  userAgent: exchange.header('user-agent') ?? '',
+  warnings: [],
+  code: 200,
+});
 
 /** The order that a request takes. A step that answers returns true, and ends it. */
 const pipeline: ((step: Step) => boolean | Promise<boolean>)[] = [
@@ -95,9 +105,15 @@ const pipeline: ((step: Step) => boolean | Promise<boolean>)[] = [
 ];
 
 function authorize({ server, context }: Step): boolean {
+  authorizeVerb(server, context, context.verb);
+  return false;
+}
+
+/** Throws 403 unless the one who asks may do this with what the context names. */
+export function authorizeVerb(server: ApiServer, context: Context, verb: Context['verb']): void {
   const attributes = {
     user: context.user,
-    verb: context.verb,
+    verb,
     group: context.group,
     resource: context.plural,
     subresource: context.subresource,
@@ -106,7 +122,6 @@ function authorize({ server, context }: Step): boolean {
   };
   if (!server.authorizer.authorize(attributes))
     throw forbidden(context.served.kind, context.name ?? '', refusal(attributes));
-  return false;
 }
 
 async function connect({ server, exchange, target, context, connectors }: Step): Promise<boolean> {

@@ -59,6 +59,8 @@ export function verbOf(method: string, target: Target, query: URLSearchParams): 
     if (watching && !target.subresource) return 'watch';
     return target.name ? 'get' : 'list';
   }
+  // What is proxied may be asked for its options; no rule names a verb for it, so that only `*` allows it.
+  if (method === 'OPTIONS' && target.subresource === 'proxy') return '' as ApiRequest['verb'];
   const verb = verbs[method];
   if (!verb) throw badRequest(`the server does not know the method ${method}`);
   return verb === 'delete' && !target.name ? 'deletecollection' : verb;

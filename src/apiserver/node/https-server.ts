@@ -81,7 +81,7 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
     port: typeof address === 'object' && address ? address.port : options.port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      setTimeout(() => sockets.forEach((socket) => socket.destroy()), 200).unref();
+      setTimeout(() => sockets.forEach((socket) => void socket.destroy()), 200).unref();
       await closed;
     },
   };
@@ -126,7 +126,7 @@ type Response = Http2ServerResponse;
 function base(
   request: Request,
   socket: any,
-): Pick<Exchange, 'method' | 'path' | 'query' | 'header' | 'certificate' | 'remote'> {
+): Pick<Exchange, 'method' | 'path' | 'query' | 'header' | 'headers' | 'certificate' | 'remote'> {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
   return {
@@ -137,6 +137,7 @@ function base(
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(',') : value;
     },
+    headers: () => request.headers,
     certificate: certificateUser(socket),
     remote: socket?.remoteAddress ?? '',
   };
@@ -158,6 +159,7 @@ function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
     ...base(request, real),
     signal: gone.signal,
     body: (limit) => readAll(request, limit),
+    bodyStream: () => request as AsyncIterable<Uint8Array>,
     respond(code, headers, body) {
       if (response.headersSent || response.writableEnded) return;
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
@@ -197,7 +199,11 @@ async function readAll(request: Request, limit: number): Promise<Uint8Array> {
   });
 }
 
-function streamOf(response: Response, code: number, headers: Record<string, string>): ResponseStream {
+function streamOf(
+  response: Response,
+  code: number,
+  headers: Record<string, string | string[]>,
+): ResponseStream {
   response.writeHead(code, headers);
   (response as unknown as { flushHeaders?: () => void }).flushHeaders?.();
   const writable = response as unknown as NodeJS.WritableStream & {
@@ -234,6 +240,7 @@ function upgradeExchange(request: IncomingMessage, socket: Socket): Exchange {
     ...base(request, socket),
     signal: gone.signal,
     body: () => Promise.resolve(new Uint8Array()),
+    bodyStream: () => request as AsyncIterable<Uint8Array>,
     respond(code, headers, body) {
       const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
       const lines = Object.entries({
