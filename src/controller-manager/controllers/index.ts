@@ -5,6 +5,10 @@ import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { namespaceController } from './namespace.ts';
+import { nodeIpamController } from './node/ipam.ts';
+import { nodeLifecycleController } from './node/lifecycle.ts';
+import { taintEvictionController } from './node/taint-eviction.ts';
+import { podGarbageCollector } from './pod-garbage-collector.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationControllerController } from './replication-controller.ts';
 import { rootCAPublisher } from './root-ca-publisher.ts';
@@ -23,6 +27,11 @@ export const controllers: Controller[] = [
   deploymentController,
   replicaSetController,
   replicationControllerController,
+  // Nodes, and pods on them.
+  nodeIpamController,
+  nodeLifecycleController,
+  taintEvictionController,
+  podGarbageCollector,
   // Services.
   endpointsController,
   endpointSliceController,
