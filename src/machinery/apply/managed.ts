@@ -110,6 +110,7 @@ export interface ManagedUpdate {
   new: KubeObject;
   /** Field manager of the request. */
   manager: string;
+  operation?: 'Update';
   apiVersion: string;
   subresource?: string;
   /** Milliseconds since the epoch. */
