@@ -1,5 +1,5 @@
 // Small checks that many kinds share. Each returns errors, [] when nothing is wrong.
-import { portNameProblems, portProblems } from '../machinery/names.ts';
+import { dnsSubdomainProblems, portNameProblems, portProblems } from '../machinery/names.ts';
 import type { FieldError, FieldPath } from '../machinery/status.ts';
 
 export const NOT_NEGATIVE = 'must be greater than or equal to 0';
@@ -114,3 +114,19 @@ export function isCIDR(text: string): boolean {
 
 export const cidrErrors = (text: string, path: FieldPath): FieldError[] =>
   isCIDR(text) ? [] : [path.invalid(text, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')];
+
+/** `acme.io/foo`: a domain, and a path within it. */
+export function domainPathErrors(text: string, path: FieldPath): FieldError[] {
+  if (!text) return [path.required()];
+  const slash = text.indexOf('/');
+  const domain = text.slice(0, slash);
+  const rest = text.slice(slash + 1);
+  if (slash <= 0 || !rest)
+    return [path.invalid(text, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  const errors = problems(dnsSubdomainProblems(domain), domain, path);
+  if (!/^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(rest))
+    errors.push(
+      path.invalid(rest, "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"),
+    );
+  return errors;
+}

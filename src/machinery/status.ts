@@ -173,6 +173,10 @@ export class FieldPath {
   invalid(value: unknown, detail: string): FieldError {
     return this.#error('FieldValueInvalid', `Invalid value: ${show(value)}${detail ? `: ${detail}` : ''}`);
   }
+  /** Invalid, with a value that is too large to be shown. */
+  wrong(detail: string): FieldError {
+    return this.#error('FieldValueInvalid', `Invalid value: ${detail}`);
+  }
   notSupported(value: unknown, allowed: readonly string[]): FieldError {
     const list = allowed.length
       ? `: supported values: ${allowed.map((a) => JSON.stringify(a)).join(', ')}`
