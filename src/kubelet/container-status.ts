@@ -106,7 +106,8 @@ function knownStatus(
   const old = input.old.find(({ name }) => name === container.name);
   const known: ContainerStatus = {
     name: container.name,
-    image: state.image,
+    // A runtime that knows no name for it gives the id.
+    image: state.image.startsWith('sha256:') ? (container.image ?? state.image) : state.image,
     imageID: state.imageId,
     containerID: containerIdOf(state.id),
     restartCount: state.restartCount,

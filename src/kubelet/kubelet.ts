@@ -262,8 +262,12 @@ class RunningKubelet implements Kubelet {
   #add(pod: Pod): void {
     const { metadata, status } = pod;
     const uid = metadata.uid!;
-    if (this.#workers.has(uid)) return this.#update(pod);
     this.#statuses.observe(pod);
+    const known = this.#workers.get(uid);
+    if (known) {
+      known.update(pod);
+      return;
+    }
     const fresh = !metadata.deletionTimestamp && !isTerminalPhase(status?.phase) && !this.#view.has(uid);
     if (fresh && !status?.containerStatuses?.length) {
       const node = this.#parts.node() ?? { ...newNode(this.#facts), status: undefined };

@@ -22,7 +22,7 @@ export interface Outcome {
   retryAtMs?: number;
   /** Why the resize did not work. */
   resizeError?: string;
-  /** Something was started, stopped or changed. */
+  /** Containers were started, stopped or changed: what comes next may be due at once. */
   acted: boolean;
 }
 
@@ -65,7 +65,6 @@ export async function applyActions(
     const made = await createSandbox(context, pod, sandbox);
     if (!made) return { acted, retryAtMs: parts.clock.now() + retryMs * (0.5 + parts.random() / 2) };
     sandboxId = made;
-    acted = true;
     current = await view.refresh(name.uid);
     traced(parts, name, 7, 'network ready', { ips: podIPsOf(current) });
     await sandboxReady();

@@ -6,6 +6,8 @@
 //
 // One thing at a time: whatever happens meanwhile is seen by the next round. Only being told to stop interrupts a round.
 import type { Pod, PodCondition, PodStatus } from '../api/core/v1.gen.ts';
+import type { Timer } from '../machinery/clock.ts';
+import { equal } from '../machinery/meta.ts';
 import { messageOf } from './cri-calls.ts';
 import { podNameOf, tell, traced } from './kubelet-parts.ts';
 import { computePodActions } from './pod-actions.ts';
@@ -42,6 +44,27 @@ export interface Eviction {
 
 const resyncMs = 60_000;
 const errorRetryMs = 10_000;
+const firstPeekMs = 100;
+const lastPeekMs = 1000;
+
+/** Whether a change of the object has anything to say to the kubelet. */
+function concerns(before: Pod, now: Pod): boolean {
+  const gates = (pod: Pod) =>
+    (pod.spec!.readinessGates ?? []).map(
+      ({ conditionType }) => pod.status?.conditions?.find(({ type }) => type === conditionType)?.status,
+    );
+  const { labels, annotations, deletionTimestamp, deletionGracePeriodSeconds } = before.metadata;
+  const meta = now.metadata;
+  return (
+    deletionTimestamp !== meta.deletionTimestamp ||
+    deletionGracePeriodSeconds !== meta.deletionGracePeriodSeconds ||
+    isTerminalPhase(before.status?.phase) !== isTerminalPhase(now.status?.phase) ||
+    !equal(before.spec, now.spec) ||
+    !equal(labels, meta.labels) ||
+    !equal(annotations, meta.annotations) ||
+    !equal(gates(before), gates(now))
+  );
+}
 
 export class PodWorker {
   readonly uid: string;
@@ -58,6 +81,7 @@ export class PodWorker {
   #running = false;
   #stopped = false;
   #abort = new AbortController();
+  #peek: Timer | undefined;
   /** The API has it no more. */
   gone = false;
   /** When to look again although nothing has happened. */
@@ -94,13 +118,15 @@ export class PodWorker {
   }
 
   update(pod: Pod): void {
-    const graceBefore = graceSecondsOf(this.#pod);
+    const before = this.#pod;
+    const graceBefore = graceSecondsOf(before);
     const wasDeleted = this.#pod.metadata.deletionTimestamp !== undefined;
     this.#pod = pod;
     if (pod.metadata.deletionTimestamp && this.#stage === 'running') this.#beginStop();
     // Less patience than before: begin again with the new grace.
     else if (wasDeleted && this.#stage === 'stopping' && graceSecondsOf(pod) < graceBefore) this.#interrupt();
-    this.wake();
+    // Our own writes come back here, too: they are no reason to look again.
+    if (concerns(before, pod)) this.wake();
   }
 
   remove(last: Pod): void {
@@ -131,6 +157,7 @@ export class PodWorker {
   /** Lets go of it; containers run on. */
   stop(): void {
     this.#stopped = true;
+    this.#peek?.cancel();
     this.#abort.abort(new Error('the kubelet stops'));
   }
 
@@ -244,13 +271,34 @@ export class PodWorker {
     if (outcome.retryAtMs !== undefined) this.#wakeIn(outcome.retryAtMs - parts.clock.now());
     await this.#resize.actuated(outcome.resizeError);
     if (this.#resize.waiting) this.#wakeIn(errorRetryMs);
-    // What was started may have ended already: look again at once.
-    if (outcome.acted) {
-      this.#dirty = true;
+    if (actions.createSandbox || outcome.acted) {
       runtime = await view.refresh(this.uid);
       prober.follow(pod, runtime);
     }
+    // What was started may have ended already: look again at once, and then a few times soon.
+    if (outcome.acted) {
+      this.#dirty = true;
+      this.#peekSoon(firstPeekMs);
+    }
     this.#report(this.#status(pod, runtime, false, this.#resize.conditions()), runtime);
+  }
+
+  /**
+   * A container that was just started may end sooner than the runtime is listed again, and another one may wait for it: one
+   * looks after a tenth of a second, after twice that, and so on until the regular listing serves.
+   */
+  #peekSoon(delayMs: number): void {
+    if (delayMs >= lastPeekMs || this.#stopped) return;
+    this.#peek?.cancel();
+    this.#peek = this.#shared.parts.clock.after(delayMs, () => {
+      this.#peek = undefined;
+      if (this.#stage !== 'running' || this.#stopped) return;
+      const { view, parts } = this.#shared;
+      view.look(this.uid).then(
+        (changed) => (changed ? this.wake() : this.#peekSoon(delayMs * 2)),
+        (error) => parts.log.debug('pod not looked at', { ...this.#context.name, error }),
+      );
+    });
   }
 
   #pastDeadline({ startTime }: PodStatus): boolean {

@@ -64,12 +64,16 @@ export class RuntimeView {
 
   /** The pod as it is now. */
   async refresh(uid: string): Promise<PodRuntime> {
-    const listing = ++this.#listing;
-    const found = await this.#list(uid, listing);
-    const listed = found.get(uid);
-    if (listed) this.#take(uid, listed);
-    else if ((this.#pods.get(uid)?.listing ?? 0) <= listing) this.#pods.delete(uid);
+    await this.look(uid);
     return this.pod(uid);
+  }
+
+  /** Lists one pod. True when something has changed since it was last listed. */
+  async look(uid: string): Promise<boolean> {
+    const listing = ++this.#listing;
+    const listed = (await this.#list(uid, listing)).get(uid);
+    if (listed) return this.#take(uid, listed);
+    return (this.#pods.get(uid)?.listing ?? 0) <= listing && this.#pods.delete(uid);
   }
 
   /** The pod as it was last listed, with details. */

@@ -83,7 +83,11 @@ export function simulatedHost(options: SimulatedHostOptions): Host {
       changed: (_path, withinMs, signal) =>
         new Promise((resolve) => {
           const timer = clock.after(Math.min(withinMs, 1000), resolve);
-          signal?.addEventListener('abort', () => (timer.cancel(), resolve()), { once: true });
+          const abort = () => {
+            timer.cancel();
+            resolve();
+          };
+          signal?.addEventListener('abort', abort, { once: true });
         }),
       podDirectories: async () => [],
       removePodDirectory: none,

@@ -39,20 +39,22 @@ const fields = [
 const ownCondition = ({ type }: PodCondition): boolean =>
   ownedConditions.includes(type) || type === 'DisruptionTarget';
 
+const cleared = (condition: PodCondition | undefined): Record<string, null> =>
+  Object.fromEntries(Object.keys(condition ?? {}).map((field) => [field, null]));
+
 /** A strategic merge patch that makes `from` say what `to` says; undefined when it does. */
 export function statusPatch(from: PodStatus, to: PodStatus): Record<string, unknown> | undefined {
   const patch: Record<string, unknown> = {};
   for (const field of fields) if (!equal(from[field], to[field])) patch[field] = to[field] ?? null;
   if (!equal(from.podIPs, to.podIPs)) patch.podIPs = to.podIPs ? [{ $patch: 'replace' }, ...to.podIPs] : null;
   const old = from.conditions ?? [];
-  const conditions: unknown[] = (to.conditions ?? []).filter(
-    (condition) =>
-      ownCondition(condition) &&
-      !equal(
-        condition,
-        old.find(({ type }) => type === condition.type),
-      ),
-  );
+  const conditions: unknown[] = [];
+  for (const condition of to.conditions ?? []) {
+    const before = old.find(({ type }) => type === condition.type);
+    // Elements are merged, too: what a condition no longer says has to be taken back.
+    if (ownCondition(condition) && !equal(condition, before))
+      conditions.push({ ...cleared(before), ...condition });
+  }
   for (const { type } of old)
     if (type.startsWith('PodResize') && !to.conditions?.some((c) => c.type === type))
       conditions.push({ $patch: 'delete', type });
@@ -144,9 +146,9 @@ export class StatusWriter {
     }
   }
 
-  /** False when there is nothing more to write. */
+  /** False when there is nothing more to write, or writing it again would change nothing. */
   async #writeOnce(entry: Entry): Promise<boolean> {
-    const { name, namespace, uid, deletionTimestamp } = entry.pod.metadata;
+    const { name, namespace, uid, deletionTimestamp, resourceVersion } = entry.pod.metadata;
     const options = { namespace: namespace! };
     const patch = statusPatch(entry.pod.status ?? {}, entry.wanted!);
     if (patch) {
@@ -157,8 +159,15 @@ export class StatusWriter {
         type: 'strategic',
         subresource: 'status',
       });
+      const changed = written.metadata.resourceVersion !== resourceVersion;
+      if (!changed)
+        this.#log.warn('status is not kept as written', {
+          namespace,
+          pod: name,
+          patch: JSON.stringify(patch),
+        });
       entry.pod = newer(written, entry.pod);
-      return true;
+      return changed;
     }
     if (!deletionTimestamp || !entry.finished || !isTerminalPhase(entry.pod.status?.phase)) return false;
     await this.#client(pods).delete(name!, {
