@@ -22,8 +22,18 @@ const columnKeys: Record<string, string> = {
   IPAddress: 'ipAddress',
 };
 
-/** Columns of kinds that the table of facts lacks. */
+/** Columns that the table of facts lacks. */
 const moreColumns: Record<string, PrinterColumnFact[]> = {
+  CSIDriver: [
+    ['Name', 'string'],
+    ['AttachRequired', 'boolean'],
+    ['PodInfoOnMount', 'boolean'],
+    ['StorageCapacity', 'boolean'],
+    ['TokenRequests', 'string'],
+    ['RequiresRepublish', 'boolean'],
+    ['Modes', 'string'],
+    ['Age', 'string'],
+  ],
   NetworkPolicy: [
     ['Name', 'string'],
     ['Pod-Selector', 'string'],
@@ -73,8 +83,8 @@ const standard: Record<string, Column<any>['value']> = {
 
 function columnsOf<T extends KubeObject>(kind: string, values: KindRules<T>['columns'] = {}): Column<T>[] {
   const facts =
-    printerColumnFacts[columnKeys[kind] ?? kind[0]!.toLowerCase() + kind.slice(1)] ??
     moreColumns[kind] ??
+    printerColumnFacts[columnKeys[kind] ?? kind[0]!.toLowerCase() + kind.slice(1)] ??
     plainColumns;
   const given: Record<string, Column<T>['value']> = { ...standard, ...values };
   return facts

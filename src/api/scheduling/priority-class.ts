@@ -27,7 +27,7 @@ export const priorityClasses = kind<PriorityClass>({
             `priority class names with 'system-' prefix are reserved for system use only. error: ${name} is not a known system priority class`,
           ),
         );
-    } else if (value > HIGHEST_OF_USERS)
+    } else if ((value ?? 0) > HIGHEST_OF_USERS)
       errors.push(
         field('value').forbidden(`maximum allowed value of a user defined priority is ${HIGHEST_OF_USERS}`),
       );
