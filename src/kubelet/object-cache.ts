@@ -102,14 +102,18 @@ export class ObjectCache {
     const set = (object: KubeObject | undefined): void => {
       if (watched.object?.metadata.resourceVersion === object?.metadata.resourceVersion) return;
       watched.object = object;
+      // At first whoever asked is waiting for it.
+      if (!looked) return;
       for (const user of watched.users) this.#listeners.get(user)?.();
     };
+    let looked = false;
     let delayMs = 500;
     const fieldSelector = `metadata.name=${name}`;
     while (!signal.aborted) {
       try {
         const list = await api.list({ namespace, fieldSelector, signal });
         set(list.items[0]);
+        looked = true;
         known();
         delayMs = 500;
         const { resourceVersion } = list.metadata;
