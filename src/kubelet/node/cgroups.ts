@@ -36,7 +36,11 @@ async function findLayout(): Promise<Layout> {
       for (const option of options!.split(','))
         if (option !== 'rw' && option !== 'xattr') hierarchies.set(option, target);
   }
-  if (hierarchies.has('memory') || hierarchies.has('cpu')) return { version: 1, hierarchies };
+  if (hierarchies.has('memory') || hierarchies.has('cpu')) {
+    // Beside the old hierarchies there may be the new one, without controllers: runtimes make cgroups there, too.
+    if (unified) hierarchies.set('', unified);
+    return { version: 1, hierarchies };
+  }
   return { version: 2, hierarchies: new Map([['', unified ?? root]]) };
 }
 
