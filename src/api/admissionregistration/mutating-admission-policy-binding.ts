@@ -1,6 +1,24 @@
+import { field } from '../../machinery/status.ts';
+import { present } from '../checks.ts';
 import { kind } from '../define.ts';
+import { defaultMatch, matchErrors, paramRefErrors, paramText } from './policies.ts';
 import type { MutatingAdmissionPolicyBinding } from './v1.gen.ts';
+
+const SPEC = field('spec');
 
 export const mutatingAdmissionPolicyBindings = kind<MutatingAdmissionPolicyBinding>({
   facts: 'admissionregistration.k8s.io/v1 MutatingAdmissionPolicyBinding',
+  generation: 'spec',
+  defaults({ spec }) {
+    defaultMatch(spec?.matchResources);
+  },
+  validate: ({ spec }) => [
+    ...present(spec.policyName, SPEC.child('policyName')),
+    ...paramRefErrors(spec.paramRef),
+    ...matchErrors(spec.matchResources, SPEC.child('matchResources')),
+  ],
+  columns: {
+    PolicyName: ({ spec }) => spec?.policyName ?? '',
+    ParamRef: ({ spec }) => paramText(spec?.paramRef),
+  },
 });

@@ -1,6 +1,16 @@
 import { kind } from '../define.ts';
 import type { MutatingWebhookConfiguration } from './v1.gen.ts';
+import { defaultWebhook, webhooksErrors } from './webhooks.ts';
 
 export const mutatingWebhookConfigurations = kind<MutatingWebhookConfiguration>({
   facts: 'admissionregistration.k8s.io/v1 MutatingWebhookConfiguration',
+  generation: 'spec',
+  defaults({ webhooks }) {
+    for (const webhook of webhooks ?? []) {
+      defaultWebhook(webhook);
+      webhook.reinvocationPolicy ??= 'Never';
+    }
+  },
+  validate: ({ webhooks }) => webhooksErrors(webhooks),
+  columns: { Webhooks: ({ webhooks }) => webhooks?.length ?? 0 },
 });

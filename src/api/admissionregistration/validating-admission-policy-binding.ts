@@ -1,6 +1,41 @@
+import { field } from '../../machinery/status.ts';
+import { oneOf, present } from '../checks.ts';
 import { kind } from '../define.ts';
+import { defaultMatch, matchErrors, paramRefErrors, paramText } from './policies.ts';
 import type { ValidatingAdmissionPolicyBinding } from './v1.gen.ts';
+
+const SPEC = field('spec');
+const ACTIONS = SPEC.child('validationActions');
 
 export const validatingAdmissionPolicyBindings = kind<ValidatingAdmissionPolicyBinding>({
   facts: 'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding',
+  generation: 'spec',
+  defaults({ spec }) {
+    defaultMatch(spec?.matchResources);
+  },
+  validate({ spec }) {
+    const actions = spec.validationActions ?? [];
+    return [
+      ...present(spec.policyName, SPEC.child('policyName')),
+      ...paramRefErrors(spec.paramRef),
+      ...matchErrors(spec.matchResources, SPEC.child('matchResouces')),
+      ...(actions.length ? [] : [ACTIONS.required()]),
+      ...actions.flatMap((action, i) => [
+        ...oneOf(action, ['Audit', 'Deny', 'Warn'], ACTIONS.child(i)),
+        ...(actions.indexOf(action) < i ? [ACTIONS.child(i).duplicate(action)] : []),
+      ]),
+      ...(actions.includes('Deny') && actions.includes('Warn')
+        ? [
+            ACTIONS.invalid(
+              actions,
+              'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
+            ),
+          ]
+        : []),
+    ];
+  },
+  columns: {
+    PolicyName: ({ spec }) => spec?.policyName ?? '',
+    ParamRef: ({ spec }) => paramText(spec?.paramRef),
+  },
 });

@@ -1,6 +1,13 @@
 import { kind } from '../define.ts';
 import type { ValidatingWebhookConfiguration } from './v1.gen.ts';
+import { defaultWebhook, webhooksErrors } from './webhooks.ts';
 
 export const validatingWebhookConfigurations = kind<ValidatingWebhookConfiguration>({
   facts: 'admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration',
+  generation: 'spec',
+  defaults({ webhooks }) {
+    for (const webhook of webhooks ?? []) defaultWebhook(webhook);
+  },
+  validate: ({ webhooks }) => webhooksErrors(webhooks),
+  columns: { Webhooks: ({ webhooks }) => webhooks?.length ?? 0 },
 });
