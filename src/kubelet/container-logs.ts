@@ -75,7 +75,8 @@ async function tailOffset(files: LogFiles, path: string, size: number, count: nu
 export async function tailText(files: LogFiles, path: string, lines: number, bytes: number): Promise<string> {
   const size = await files.size(path);
   if (!size) return '';
-  const from = Math.max(await tailOffset(files, path, size, lines), size - bytes * 4);
+  // What the runtime adds to short lines is more than the lines: read generously.
+  const from = Math.max(await tailOffset(files, path, size, lines), size - blockBytes - bytes * 4);
   let text = '';
   for (const line of splitLines(await files.read(path, from, size - from)))
     text += decoder.decode(parseLine(line)?.content ?? line);
