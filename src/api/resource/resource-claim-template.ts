@@ -1,18 +1,25 @@
 import { labelsErrors } from '../../machinery/selectors.ts';
 import { field } from '../../machinery/status.ts';
 import { kind } from '../define.ts';
-import { immutable } from '../meta.ts';
-import { defaultDevices, devicesErrors } from './device-requests.ts';
+import { annotationsErrors } from '../meta.ts';
+import { claimSpecErrors, defaultClaimSpec } from './claim-validation.ts';
 import type { ResourceClaimTemplate } from './v1.gen.ts';
 
 const SPEC = field('spec');
 
 export const resourceClaimTemplates = kind<ResourceClaimTemplate>({
   facts: 'resource.k8s.io/v1 ResourceClaimTemplate',
-  defaults: ({ spec }) => defaultDevices(spec?.spec?.devices),
+  defaults(template) {
+    template.spec ??= { spec: {} };
+    template.spec.metadata ??= {};
+    template.spec.spec ??= {};
+    defaultClaimSpec(template.spec.spec);
+  },
   validate: ({ spec }) => [
-    ...labelsErrors(spec?.metadata?.labels, SPEC.child('metadata', 'labels')),
-    ...devicesErrors(spec?.spec?.devices, SPEC.child('spec', 'devices')),
+    ...labelsErrors(spec.metadata?.labels, SPEC.child('metadata', 'labels')),
+    ...annotationsErrors(spec.metadata?.annotations ?? {}, SPEC.child('metadata', 'annotations')),
+    ...claimSpecErrors(spec.spec, SPEC.child('spec')),
   ],
-  validateUpdate: (now, old) => immutable(now.spec, old.spec, SPEC),
+  immutable: ['spec'],
+  generation: false,
 });

@@ -1,35 +1,38 @@
 import { field } from '../../machinery/status.ts';
 import { kind } from '../define.ts';
-import { immutable } from '../meta.ts';
-import { defaultDevices, devicesErrors } from './device-requests.ts';
+import { claimSpecErrors, claimStatusErrors, defaultClaimSpec, deviceKey } from './claim-validation.ts';
 import type { ResourceClaim } from './v1.gen.ts';
 
-function state({ metadata, status }: ResourceClaim): string {
-  const words: string[] = metadata.deletionTimestamp ? ['deleted'] : [];
-  if (status?.allocation) words.push('allocated', ...(status.reservedFor?.length ? ['reserved'] : []));
-  else if (!metadata.deletionTimestamp) words.push('pending');
-  return words.join(',');
+/** `deleted`, `pending`, `allocated,reserved`. */
+function stateText({ metadata, status }: ResourceClaim): string {
+  const states: string[] = [];
+  if (metadata.deletionTimestamp) states.push('deleted');
+  if (status?.allocation) states.push('allocated', ...(status.reservedFor?.length ? ['reserved'] : []));
+  else if (!metadata.deletionTimestamp) states.push('pending');
+  return states.join(',');
 }
 
 export const resourceClaims = kind<ResourceClaim>({
   facts: 'resource.k8s.io/v1 ResourceClaim',
-  generation: false,
-  defaults: ({ spec }) => defaultDevices(spec?.devices),
+  defaults(claim) {
+    claim.spec ??= {};
+    defaultClaimSpec(claim.spec);
+  },
   prepareCreate(claim) {
     claim.status = {};
   },
-  validate: ({ spec }) => devicesErrors(spec?.devices, field('spec', 'devices')),
-  validateUpdate: (now, old) => immutable(now.spec, old.spec, field('spec')),
-  validateStatus({ status }, old) {
-    const errors =
-      old.status?.allocation && status?.allocation
-        ? immutable(status.allocation, old.status.allocation, field('status', 'allocation'))
-        : [];
-    if (!status?.allocation && status?.reservedFor?.length)
-      errors.push(
-        field('status', 'reservedFor').forbidden('may not be specified when `allocated` is not set'),
-      );
-    return errors;
+  /** What is said of devices goes with them. */
+  prepareStatus(claim, old) {
+    const { status } = claim;
+    if (!status?.devices) return;
+    const kept = new Set((status.allocation?.devices?.results ?? []).map(deviceKey));
+    const gone = (old.status?.allocation?.devices?.results ?? []).map(deviceKey).filter((k) => !kept.has(k));
+    status.devices = status.devices.filter((device) => !gone.includes(deviceKey(device)));
+    if (!status.devices.length) delete status.devices;
   },
-  columns: { State: state },
+  validate: ({ spec }) => claimSpecErrors(spec, field('spec')),
+  validateStatus: (claim, old) => claimStatusErrors(claim, old, field('status')),
+  immutable: ['spec'],
+  generation: false,
+  columns: { State: stateText },
 });
