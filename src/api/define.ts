@@ -1,7 +1,7 @@
 import type { Column, Kind, KindRules } from '../machinery/kind.ts';
 import { apiVersionOf } from '../machinery/kind.ts';
 import type { AnyObject, KubeObject } from '../machinery/meta.ts';
-import { printerColumnFacts, resourceFacts } from './facts.gen.ts';
+import { printerColumnFacts, resourceFacts, typeFacts } from './facts.gen.ts';
 import type { PrinterColumnFact, ResourceFact } from './facts.ts';
 
 const byName = new Map(resourceFacts.map((r) => [`${apiVersionOf(r)} ${r.kind}`, r]));
@@ -98,6 +98,18 @@ function columnsOf<T extends KubeObject>(kind: string, values: KindRules<T>['col
     }));
 }
 
+/** Whether objects of the type have a spec, as all have whose spec is a struct: leaving it out is leaving it empty. */
+const hasSpec = (type: string): boolean => {
+  const spec = typeFacts[type]?.fields?.spec?.t;
+  return typeof spec === 'string' && typeFacts[spec]?.fields !== undefined;
+};
+const withSpec =
+  <T extends KubeObject>(defaults: KindRules<T>['defaults']): KindRules<T>['defaults'] =>
+  (object) => {
+    (object as AnyObject).spec ??= {};
+    defaults?.(object);
+  };
+
 /**
  * A built-in kind: the facts it stands for (`apps/v1 Deployment`), and its rules.
  * Throws when the facts have no such kind: a spelling mistake is found at start.
@@ -106,7 +118,7 @@ export function kind<T extends KubeObject = AnyObject>(rules: { facts: string } 
   const fact: ResourceFact | undefined = byName.get(rules.facts);
   if (!fact) throw new Error(`no facts for kind ${rules.facts}`);
   const { facts: _, ...rest } = rules;
-  const group = fact.group.split('.')[0] || 'core';
+  const type = `${fact.group.split('.')[0] || 'core'}.${fact.version}.${fact.kind}`;
   return {
     group: fact.group,
     version: fact.version,
@@ -118,8 +130,8 @@ export function kind<T extends KubeObject = AnyObject>(rules: { facts: string } 
     namespaced: fact.scope === 'Namespaced',
     verbs: fact.verbs,
     subresources: fact.subresources,
-    type: `${group}.${fact.version}.${fact.kind}`,
-    rules: rest,
+    type,
+    rules: hasSpec(type) ? { ...rest, defaults: withSpec(rest.defaults) } : rest,
     columns: columnsOf(fact.kind, rest.columns),
   };
 }

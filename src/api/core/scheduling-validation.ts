@@ -109,7 +109,7 @@ function fieldRequirementErrors(
 }
 
 function termErrors(
-  { matchExpressions = [], matchFields = [] }: NodeSelectorTerm,
+  { matchExpressions = [], matchFields = [] }: NodeSelectorTerm = {},
   path: FieldPath,
 ): FieldError[] {
   return [
@@ -127,7 +127,7 @@ export function nodeSelectorErrors(selector: NodeSelector, path: FieldPath): Fie
 const weightErrors = (weight: number, path: FieldPath): FieldError[] =>
   weight >= 1 && weight <= 100 ? [] : [path.child('weight').invalid(weight, 'must be in the range 1-100')];
 
-function podTermErrors(term: PodAffinityTerm, path: FieldPath): FieldError[] {
+function podTermErrors(term: PodAffinityTerm = { topologyKey: '' }, path: FieldPath): FieldError[] {
   const errors = [
     ...labelSelectorErrors(term.labelSelector, path.child('labelSelector')),
     ...labelSelectorErrors(term.namespaceSelector, path.child('namespaceSelector')),
