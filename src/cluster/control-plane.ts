@@ -13,10 +13,10 @@ import { startControllerManager } from '../controller-manager/start.ts';
 import type { Log } from '../machinery/log.ts';
 import type { Store } from '../machinery/store.ts';
 import type { Trace } from '../machinery/trace.ts';
-import { startScheduler } from '../scheduler/start.ts';
+import { type Scheduler, startScheduler } from '../scheduler/start.ts';
 import { bootstrapCluster } from './bootstrap.ts';
-import type { ClusterConfig } from './config.ts';
-import { addressIn } from './config.ts';
+import { addressIn, type ClusterConfig } from './config.ts';
+import { controllerUser } from './identities.ts';
 import type { Certificates } from './node/certificates.ts';
 import { systemClock, systemRandom, uuid } from './node/platform.ts';
 
@@ -109,6 +109,10 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
   return { server, https, clientFor, close };
 }
 
+export interface Controllers extends AsyncDisposable {
+  scheduler: Scheduler;
+}
+
 /** Controllers and scheduler, each with its own identity, over shared informers. */
 export async function startControllers(
   api: ApiService,
@@ -116,7 +120,7 @@ export async function startControllers(
   log: Log,
   trace: Trace,
   informers: Informers,
-): Promise<AsyncDisposable> {
+): Promise<Controllers> {
   const common = { informers, clock: systemClock, random: systemRandom, trace };
   const controllers = await startControllerManager({
     ...common,
@@ -130,7 +134,7 @@ export async function startControllers(
         .map((s) => s.kind),
     rootCA: certificates.ca.cert,
     clientFor: (name) =>
-      api.clientFor(`system:serviceaccount:kube-system:${name}`, [
+      api.clientFor(controllerUser(name), [
         'system:serviceaccounts',
         'system:serviceaccounts:kube-system',
       ]),
@@ -148,6 +152,7 @@ export async function startControllers(
     client: api.clientFor('system:kube-scheduler', []),
   });
   return {
+    scheduler,
     async [Symbol.asyncDispose]() {
       await scheduler[Symbol.asyncDispose]();
       await controllers[Symbol.asyncDispose]();

@@ -1,16 +1,31 @@
 import { hostname } from 'node:os';
+import { pods } from '../api/core/pod.ts';
 import type { Connector, PathHandler } from '../apiserver/http/handler.ts';
 import type { Informers } from '../client/client.ts';
 import { memoryStore } from '../etcd/memory.ts';
 import { embeddedStore } from '../etcd/node/embedded.ts';
+import { type Kubelet, startKubelet } from '../kubelet/kubelet.ts';
+import type { Log } from '../machinery/log.ts';
+import { notFound } from '../machinery/status.ts';
+import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
-import { addressIn, type ClusterConfig, nodePodCIDR } from './config.ts';
-import { type ApiService, dataPaths, sharedInformers, startApi, startControllers } from './control-plane.ts';
+import type { Explanation } from '../scheduler/explain.ts';
+import { addressIn, type ClusterConfig } from './config.ts';
+import { type ApiService, type Controllers, dataPaths, sharedInformers, startApi, startControllers } from './control-plane.ts';
+import { type NodeServices, startNodeServices } from './node-services.ts';
 import { certificatesIn } from './node/certificates.ts';
 import { claim, release } from './node/instance.ts';
 import { mergeKubeconfig, writeKubeconfig } from './node/kubeconfig.ts';
 import { fileLogs } from './node/logs.ts';
-import { systemClock } from './node/platform.ts';
+import { systemClock, systemRandom } from './node/platform.ts';
+import { type NodeNetworkFacts, nodePaths, raiseBridge, type RealRuntime, startRuntime } from './node/real-node.ts';
+import { linuxHost } from '../kubelet/node/host.ts';
+import { kubeletConnections, streams } from './node/streams.ts';
+import { wherryPaths } from './paths.ts';
+import { simulatedNodes } from './simulated-nodes.ts';
+import { type ClusterStatus, statusOf } from './status.ts';
+import { kubernetesService, publishRanges, publishService } from './system-services.ts';
+import { version } from './version.ts';
 
 /** Tells the user what is happening, a line each. */
 export type Progress = (line: string) => void;
@@ -22,97 +37,130 @@ export interface Cluster {
   api: ApiService;
   informers: Informers;
   trace: Trace;
-  nodeNames: string[];
+  log: Log;
+  kubelets: Map<string, Kubelet>;
+  startedAtMs: number;
+  status(): Promise<ClusterStatus>;
+  /** What each plugin of the scheduler says of each node for this pod. Throws NotFound. */
+  why(namespace: string, pod: string): Promise<Explanation>;
   /** Resolves when all nodes are Ready and the system services answer. */
   ready(signal?: AbortSignal): Promise<void>;
   /** Ends what runs in this process; containers go on. */
   stop(): Promise<void>;
 }
 
-export const nodeNameOf = (): string =>
-  hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9.-]/g, '-');
-void nodePodCIDR;
-void addressIn;
+export const nodeNameOf = (): string => hostname().toLowerCase().replace(/[^a-z0-9.-]/g, '-');
 
+/** The composition root: everything is made here, in the order in which it depends on one another. */
 export async function startCluster(config: ClusterConfig, progress: Progress): Promise<Cluster> {
+  const startedAtMs = systemClock.now();
   const paths = dataPaths(config);
   const logs = fileLogs(paths.logs);
+  const { log } = logs;
   const trace = new Trace();
   const undo: (() => Promise<void> | void)[] = [() => logs.close()];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const store = config.store === 'memory' ? memoryStore() : embeddedStore(paths.etcd);
+    const network = config.nodes ? await raiseBridge(config, log) : undefined;
+    // containerd needs a while, and nothing of the control plane: it starts beside.
+    const starting = network && startRuntime(config, network, log);
+    starting?.catch(() => {});
+    const store: Store = config.store === 'memory' ? memoryStore() : embeddedStore(paths.etcd);
     undo.push(() => store.close());
-    const certificates = await certificatesIn(paths.pki, systemClock.now());
+
+    const kubelets = new Map<string, Kubelet>();
+    const connections = kubeletConnections(kubelets);
     const connectors: Connector[] = [];
-    const pathHandlers: PathHandler[] = [];
+    const extra: PathHandler[] = [wherryPaths(() => cluster)];
+    const certificates = await certificatesIn(paths.pki, systemClock.now());
+    const address = network?.nodeIP;
+    const link = streams(connections);
     const api = await startApi({
-      config,
-      certificates,
-      store,
-      log: logs.log,
-      trace,
-      addresses: config.bindAddresses,
-      hosts: [nodeNameOf()],
-      paths: pathHandlers,
-      connectors,
-      upgrade: async (exchange) => exchange.respond(400, {}, ''),
+      config, certificates, store, log, trace, connectors, paths: extra, upgrade: (...args) => link.upgrade(...args),
+      addresses: [...config.bindAddresses, ...(address ? [address] : [])], hosts: [nodeNameOf(), ...(address ? [address] : [])],
     });
+    connectors.push(...link.connect(api.server));
     undo.push(() => api.close());
+
     const server = `https://127.0.0.1:${config.apiPort}`;
-    const admin = await certificates.certificate('admin', {
-      commonName: 'kubernetes-admin',
-      organizations: ['system:masters'],
-    });
-    writeKubeconfig(paths.kubeconfig, {
-      name: `wherry-${config.name}`,
-      server,
-      ca: certificates.ca.cert,
-      ...admin,
-    });
-    if (config.userKubeconfig) {
-      const problem = mergeKubeconfig(config.userKubeconfig, `wherry-${config.name}`, {
-        name: '',
-        server,
-        ca: certificates.ca.cert,
-        ...admin,
-      });
-      if (problem) progress(problem);
-    }
+    const admin = await certificates.certificate('admin', { commonName: 'kubernetes-admin', organizations: ['system:masters'] });
+    const access = { name: `wherry-${config.name}`, server, ca: certificates.ca.cert, ...admin };
+    writeKubeconfig(paths.kubeconfig, access);
+    const problem = config.userKubeconfig && mergeKubeconfig(config.userKubeconfig, access.name, access);
+    if (problem) progress(problem);
     claim({
-      name: config.name,
-      dataDir: config.dataDir,
-      runDir: config.runDir,
-      server,
-      nodes: [],
-      startedAt: new Date().toISOString(),
-      version: '0.1.0',
-    });
+      name: config.name, dataDir: config.dataDir, runDir: config.runDir, server, nodes: config.nodes ? [nodeNameOf()] : [],
+      startedAt: new Date(startedAtMs).toISOString(), version });
     undo.push(() => release(config.dataDir));
-    progress(`API server: ${server}`);
-    const informers = sharedInformers(api, logs.log);
-    const controllers = await startControllers(api, certificates, logs.log, trace, informers);
-    undo.push(async () => controllers[Symbol.asyncDispose]());
+    progress(`API server, etcd: ${server} (${Math.round(systemClock.now() - startedAtMs)} ms)`);
+
+    const informers = sharedInformers(api, log);
     const ended = new AbortController();
-    informers.start(ended.signal);
     undo.push(() => ended.abort());
-    return {
-      config,
-      server,
-      kubeconfig: paths.kubeconfig,
-      api,
-      informers,
-      trace,
-      nodeNames: [],
-      ready: async () => {},
-      stop,
+    const controllers = await startControllers(api, certificates, log, trace, informers);
+    undo.push(async () => controllers[Symbol.asyncDispose]());
+    const admins = api.clientFor('system:apiserver', ['system:masters']);
+    await Promise.all([publishRanges(admins, config), publishService(admins, kubernetesService(config, address ?? '127.0.0.1'))]);
+    informers.start(ended.signal);
+    progress('controller manager, scheduler: started');
+
+    const services = await startNodeServices({ config, api, informers, log, trace, network, nodeName: nodeNameOf() });
+    undo.push(() => services.stop());
+    if (network && starting) {
+      const real = await starting;
+      undo.push(async () => {
+        await real.runtime[Symbol.asyncDispose]();
+        await real.containerd[Symbol.asyncDispose]();
+      });
+      const kubelet = await realKubelet({ config, api, informers, log, trace }, network, real);
+      kubelets.set(nodeNameOf(), kubelet);
+      undo.push(() => kubelet.stop());
+      progress(`node ${nodeNameOf()}: kubelet, containerd${real.containerd.adopted ? ' (still running, taken over)' : ''}, kube-proxy, DNS`);
+    }
+    const simulated = await simulatedNodes({ config, api, informers, log, trace }, kubelets);
+    undo.push(() => simulated.stop());
+    if (config.simulatedNodes) progress(`${config.simulatedNodes} simulated node${config.simulatedNodes > 1 ? 's' : ''}`);
+
+    const cluster: Cluster = {
+      config, server, kubeconfig: paths.kubeconfig, api, informers, trace, log, kubelets, startedAtMs, stop,
+      status: () => statusOf(cluster, services),
+      async why(namespace, name) {
+        const pod = informers(pods).get(name, namespace);
+        if (!pod) throw notFound(pods, name);
+        return controllers.scheduler.explain(pod);
+      },
+      ready: (signal) => whenReady(kubelets, services, signal),
     };
+    return cluster;
   } catch (error) {
     await stop();
     throw error;
   }
 }
+
+interface Basis {
+  config: ClusterConfig;
+  api: ApiService;
+  informers: Informers;
+  log: Log;
+  trace: Trace;
+}
+
+function realKubelet({ config, api, informers, log, trace }: Basis, network: NodeNetworkFacts, { runtime }: RealRuntime): Promise<Kubelet> {
+  const nodeName = nodeNameOf();
+  const at = nodePaths(config);
+  return startKubelet({
+    client: api.clientFor(`system:node:${nodeName}`, ['system:nodes']), informers, clock: systemClock, random: systemRandom, log, trace, runtime,
+    host: linuxHost({ dataDir: at.kubelet, logDir: at.podLogs, log }), nodeName, nodeIP: network.nodeIP, podCIDR: network.podCIDR,
+    clusterDNS: addressIn(config.serviceCIDR, 10), clusterDomain: config.clusterDomain,
+    cgroupRoot: config.name === 'default' ? '' : `/wherry-${config.name}`,
+  });
+}
+
+async function whenReady(kubelets: Map<string, Kubelet>, services: NodeServices, signal?: AbortSignal): Promise<void> {
+  await Promise.all([...kubelets.values()].map((kubelet) => kubelet.whenReady(signal)));
+  await services.ready(signal);
+}
+

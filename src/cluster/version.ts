@@ -1,0 +1,2 @@
+/** Wherry's own version; the API's is in apiserver/http/paths.ts. */
+export const version = '0.1.0';

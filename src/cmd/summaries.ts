@@ -1,0 +1,20 @@
+/** A line on each subcommand, in the order of `wherry help`. */
+export const summaries: Record<string, string> = {
+  up: 'start a cluster',
+  down: 'end a cluster; its data stays unless --purge is given',
+  status: 'what runs, and whether it is well',
+  logs: 'the log of a component',
+  kubeconfig: 'print the kubeconfig (or its path)',
+  load: 'import an image archive into the node',
+  trace: 'the eight steps of a pod\'s life, as they happened',
+  why: 'why a pod is, or is not, on a node',
+  kubectl: 'the command line of Kubernetes',
+  completion: 'a completion script for bash, zsh or fish',
+  apiserver: 'the API server alone',
+  'controller-manager': 'the controller manager alone',
+  scheduler: 'the scheduler alone',
+  kubelet: 'the kubelet alone',
+  proxy: 'kube-proxy alone',
+  dns: 'the DNS server alone',
+  etcd: 'the store alone',
+};
