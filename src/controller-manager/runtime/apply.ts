@@ -3,10 +3,14 @@ import type { EventRecorder } from '../../client/events.ts';
 import type { Clock } from '../../machinery/clock.ts';
 import { apiVersionOf, type Kind, resourceName } from '../../machinery/kind.ts';
 import { controllerOf, equal, type KubeObject } from '../../machinery/meta.ts';
+import { mergePatch } from '../../machinery/patch/merge.ts';
 import { isNotFound, isStatusError } from '../../machinery/status.ts';
 import type { Tracer } from '../../machinery/trace.ts';
 import type { Action, Outcome } from './actions.ts';
 import type { WriteBarrier } from './write-barrier.ts';
+
+/** Kinds that the roles of controllers may patch. */
+const mayPatch = new Set(['pods', 'nodes']);
 
 export interface ApplyContext {
   client: Client;
@@ -192,11 +196,12 @@ class Run {
       }
       case 'patch': {
         const { type, subresource } = action;
-        return this.#wrote(
-          kind,
-          await resource.patch(name!, action.patch, { namespace, type, subresource }),
-          object,
-        );
+        // The bootstrap policy lets most controllers update what they own, and not patch it.
+        const write =
+          type === 'merge' && !mayPatch.has(kind.plural)
+            ? resource.update(mergePatch(this.#rebased(object), action.patch) as any, { subresource })
+            : resource.patch(name!, action.patch, { namespace, type, subresource });
+        return this.#wrote(kind, await write, object);
       }
       case 'adopt': {
         await this.#ownerStillLives();
