@@ -1,3 +1,5 @@
+import type { Log } from '../machinery/log.ts';
+
 /** What a load balancer asks a node: does it have endpoints of the service? */
 export interface ServiceHealth {
   readonly namespace: string;
@@ -11,6 +13,9 @@ export interface HealthServer extends AsyncDisposable {
   /** Answers for these services from now on, and no longer for others. Never rejects: a port in use is only told. */
   update(services: readonly ServiceHealth[]): Promise<void>;
 }
+
+/** Made when the proxy starts, with its log. */
+export type HealthServerFactory = (log: Log) => HealthServer;
 
 export interface HealthAnswer {
   readonly status: number;

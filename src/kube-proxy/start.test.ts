@@ -6,7 +6,7 @@ import { endpointSlices } from '../api/discovery/endpoint-slice.ts';
 import { systemClock } from '../cluster/node/platform.ts';
 import { silentLog } from '../machinery/log.ts';
 import { type ControlPlane, startControlPlane } from '../testing/control-plane.ts';
-import { createHealthServer } from './node/health-server.ts';
+import { healthServer } from './node/health-server.ts';
 import type { SimulatedBackend } from './simulated.ts';
 import { simulatedBackend } from './simulated.ts';
 import { type KubeProxy, startKubeProxy } from './start.ts';
@@ -28,7 +28,7 @@ beforeEach(async () => {
       log: silentLog,
     },
     ...{ trace: plane.trace, nodeName: 'here', minSyncMs: 5, checkMs: 20, backend: async () => backend },
-    health: createHealthServer({ host: '127.0.0.1', log: silentLog }),
+    health: healthServer('127.0.0.1'),
   });
 });
 afterEach(async () => {
@@ -136,12 +136,10 @@ test('takes its zone and pod range from the node', async () => {
   await plane.client(endpointSlices).create(slice('web', [zoned('10.1.0.1', 'a'), zoned('10.1.0.2', 'b')]));
   const to = () => backend.toClusterIP(spec!.clusterIP!, 80);
   await until(() => ips(to()) === '10.1.0.1 10.1.0.2');
-  await plane
-    .client(nodes)
-    .create({
-      metadata: { name: 'here', labels: { 'topology.kubernetes.io/zone': 'b' } },
-      spec: { podCIDR: '10.1.0.0/24' },
-    });
+  await plane.client(nodes).create({
+    metadata: { name: 'here', labels: { 'topology.kubernetes.io/zone': 'b' } },
+    spec: { podCIDR: '10.1.0.0/24' },
+  });
   await until(() => ips(to()) === '10.1.0.2');
   const [first] = to() as readonly { podCIDR?: string }[];
   assert.equal(first!.podCIDR, '10.1.0.0/24');

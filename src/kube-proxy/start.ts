@@ -8,7 +8,7 @@ import { keyOf } from '../machinery/meta.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import type { Backend, BackendConfig, BackendFactory } from './backend.ts';
 import { leavesFlows } from './conntrack.ts';
-import type { HealthServer, ServiceHealth } from './health.ts';
+import type { HealthServerFactory, ServiceHealth } from './health.ts';
 import { PodsInRules } from './pods-in-rules.ts';
 import { type ProxyNode, type RoutedPort, routeService, serviceKeyOf } from './service-map.ts';
 import { SyncLoop } from './sync-loop.ts';
@@ -24,7 +24,7 @@ export interface KubeProxyOptions extends Partial<Omit<BackendConfig, 'log'>> {
   /** `iptables({...})` of node/iptables.ts, or `simulated` of simulated.ts. */
   backend: BackendFactory;
   /** Answers at the health check ports of services with externalTrafficPolicy Local; nobody does without it. */
-  health?: HealthServer;
+  health?: HealthServerFactory;
   /** This node's pods; what its Node object says unless given. */
   podCIDR?: string;
   /** Milliseconds between one write and the next at least. */
@@ -51,7 +51,8 @@ const zoneLabel = 'topology.kubernetes.io/zone';
  * https://kubernetes.io/docs/reference/command-line-tools-reference/kube-proxy/
  */
 export async function startKubeProxy(options: KubeProxyOptions): Promise<KubeProxy> {
-  const { informers, clock, log, trace, nodeName, health } = options;
+  const { informers, clock, log, trace, nodeName } = options;
+  const health = options.health?.(log);
   const { minSyncMs = 50, fullSyncMs = 15 * 60_000, checkMs = 30_000 } = options;
   const backend = await options.backend({
     ...options,
