@@ -52,8 +52,8 @@ function readLines(text: string): Line[] {
 function parseZone(text: string, line: number): string {
   const bare = text
     .replace(/^dns:\/\//, '')
-    .replace(/:\d+$/, '')
-    .replace(/,$/, '');
+    .replace(/,$/, '')
+    .replace(/:\d+$/, '');
   if (/^\w+:\/\//.test(bare)) throw new CorefileError(line, `only plain DNS is served, not ${text}`);
   const reverse = reverseZone(bare);
   if (bare.includes('/') && !reverse) throw new CorefileError(line, `not an IPv4 range: ${text}`);

@@ -10,6 +10,9 @@ const utf = Array.from({ length: 256 }, (_, byte) => {
   return byte > 32 && byte < 127 ? character : `\\${String(byte).padStart(3, '0')}`;
 });
 
+/** A name has at most 127 labels: no honest one is in more pieces. */
+const maxJumps = 127;
+
 /** Reads on from an offset; throws MalformedError at the end of the bytes. */
 class Reader {
   readonly bytes: Uint8Array;
@@ -41,19 +44,19 @@ class Reader {
     let length = 1;
     let at = this.offset;
     let before = at;
-    let jumped = false;
+    let jumps = 0;
     for (;;) {
       const size = this.bytes[at];
       if (size === undefined) throw new MalformedError('name ends early');
       if (size === 0) {
-        if (!jumped) this.offset = at + 1;
+        if (jumps === 0) this.offset = at + 1;
         return text || '.';
       }
       if (size >= 0xc0) {
         const low = this.bytes[at + 1];
         if (low === undefined) throw new MalformedError('name ends early');
-        if (!jumped) this.offset = at + 2;
-        jumped = true;
+        if (jumps === 0) this.offset = at + 2;
+        if (++jumps > maxJumps) throw new MalformedError('name in too many pieces');
         at = ((size & 0x3f) << 8) | low;
         if (at >= before) throw new MalformedError('name points forward');
         before = at;
