@@ -22,6 +22,8 @@ export interface Column<T extends KubeObject = AnyObject> {
 export interface WriteContext {
   nowMs: number;
   user: string;
+  /** What is known of the user besides the name. */
+  requester?: { uid?: string; groups: string[]; extra?: Record<string, string[]> };
   random: () => number;
   subresource?: string;
 }
@@ -39,6 +41,8 @@ export interface KindRules<T extends KubeObject = AnyObject> {
   prepareUpdate?: (object: T, old: T, context: WriteContext) => void;
   /** The same on update of `status`. Everything but status is already the old one's (and metadata, mostly). */
   prepareStatus?: (object: T, old: T, context: WriteContext) => void;
+  /** The same on update of any other subresource (`approval`, `resize`), named by the context. */
+  prepareSubresource?: (object: T, old: T, context: WriteContext) => void;
   /** Errors of the object itself. */
   validate?: (object: T, context: WriteContext) => FieldError[];
   /** Errors of the change, beside those of `validate` and `immutable`. */

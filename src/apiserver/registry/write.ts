@@ -24,6 +24,7 @@ import { admit, cacheOf, type Registry } from './registry.ts';
 const writeContext = (registry: Registry, context: Context): WriteContext => ({
   nowMs: context.nowMs,
   user: context.user.name,
+  requester: context.user,
   random: registry.random,
   subresource: context.subresource,
 });
@@ -205,7 +206,7 @@ async function updateOnce(
   } else if (!context.subresource) {
     if (ownStatus) restore(object, old, 'status');
     rules.prepareUpdate?.(object, old, how);
-  }
+  } else rules.prepareSubresource?.(object, old, how);
   if (hasGeneration(kind) && changesGeneration(kind.rules.generation, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
