@@ -82,6 +82,7 @@ export interface Kubelet extends AsyncDisposable {
 
 const tickMs = 1000;
 const heartbeatMs = 10_000;
+const sandboxesMs = 5000;
 const defaultMaxPods = 110;
 const list = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
 
@@ -144,6 +145,7 @@ class RunningKubelet implements Kubelet {
   #timer: Timer | undefined;
   #ticking: Promise<void> = Promise.resolve();
   #heartbeatMs = Number.NEGATIVE_INFINITY;
+  #sandboxesMs = 0;
   #healthyMs: number;
   #synced = false;
 
@@ -199,7 +201,7 @@ class RunningKubelet implements Kubelet {
     const { signal } = this.#ended;
     while (!signal.aborted) {
       try {
-        await this.#view.relist(signal);
+        await this.#view.relist(true, signal);
         await this.#parts.pods.whenSynced(signal);
         await this.#parts.services.whenSynced(signal);
         await this.#parts.runtimeClasses.whenSynced(signal);
@@ -243,7 +245,7 @@ class RunningKubelet implements Kubelet {
     this.#prober.stop();
     for (const worker of this.#workers.values()) worker.stop();
     this.#statuses.stop();
-    this.#parts.objects.stop();
+    for (const uid of this.#workers.keys()) this.#parts.objects.release(uid);
     this.#whenReady.reject(new Error('the kubelet was stopped'));
     await this.#ticking;
     await this.#parts.events.flush();
@@ -316,8 +318,7 @@ class RunningKubelet implements Kubelet {
     const { clock, log } = this.#parts;
     const { signal } = this.#ended;
     try {
-      const changed = await this.#view.relist(signal);
-      for (const uid of changed) this.#workers.get(uid)?.wake();
+      await this.#relist(clock.now());
       this.#healthyMs = clock.now();
     } catch (error) {
       if (signal.aborted) return;
@@ -333,6 +334,17 @@ class RunningKubelet implements Kubelet {
     } catch (error) {
       if (!signal.aborted) log.warn('heartbeat failed, will retry', { error });
     }
+  }
+
+  /** Containers each second while there are any, and sandboxes now and then: each listing costs what little is used at rest. */
+  async #relist(now: number): Promise<void> {
+    const withSandboxes = now - this.#sandboxesMs >= sandboxesMs;
+    if (!withSandboxes && this.#view.uids().length === 0) return;
+    if (withSandboxes) this.#sandboxesMs = now;
+    const changed = await this.#view.relist(withSandboxes, this.#ended.signal);
+    // Where containers have ended, the sandbox may have, too.
+    if (!withSandboxes) for (const uid of changed) await this.#view.look(uid);
+    for (const uid of changed) this.#workers.get(uid)?.wake();
   }
 
   async #heartbeat(now: number): Promise<void> {

@@ -130,10 +130,4 @@ export class ObjectCache {
       delayMs = Math.min(delayMs * 2, 30_000);
     }
   }
-
-  stop(): void {
-    for (const { stop } of this.#watched.values()) stop.abort();
-    this.#watched.clear();
-    this.#keys.clear();
-  }
 }

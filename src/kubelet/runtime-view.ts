@@ -47,10 +47,13 @@ export class RuntimeView {
     this.#host = host;
   }
 
-  /** Lists everything. Gives the uids of pods of which something has changed since they were last listed. */
-  async relist(signal?: AbortSignal): Promise<Set<string>> {
+  /**
+   * Lists everything, or all but the sandboxes, which rarely end before their containers. Gives the uids of pods of which
+   * something has changed since they were last listed.
+   */
+  async relist(withSandboxes = true, signal?: AbortSignal): Promise<Set<string>> {
     const listing = ++this.#listing;
-    const found = await this.#list(undefined, listing, signal);
+    const found = await this.#list({ withSandboxes }, listing, signal);
     const changed = new Set<string>();
     for (const [uid, listed] of found) if (this.#take(uid, listed)) changed.add(uid);
     for (const [uid, { listing: seen }] of this.#pods) {
@@ -71,7 +74,7 @@ export class RuntimeView {
   /** Lists one pod. True when something has changed since it was last listed. */
   async look(uid: string): Promise<boolean> {
     const listing = ++this.#listing;
-    const listed = (await this.#list(uid, listing)).get(uid);
+    const listed = (await this.#list({ uid, withSandboxes: true }, listing)).get(uid);
     if (listed) return this.#take(uid, listed);
     return (this.#pods.get(uid)?.listing ?? 0) <= listing && this.#pods.delete(uid);
   }
@@ -104,13 +107,20 @@ export class RuntimeView {
     this.#containers.delete(containerId);
   }
 
-  async #list(uid: string | undefined, listing: number, signal?: AbortSignal): Promise<Map<string, Listed>> {
+  async #list(
+    { uid, withSandboxes }: { uid?: string; withSandboxes: boolean },
+    listing: number,
+    signal?: AbortSignal,
+  ): Promise<Map<string, Listed>> {
     const filter = uid ? { labelSelector: { [podUidLabel]: uid } } : {};
     const [{ items }, { containers }] = await Promise.all([
-      this.#runtime.listPodSandbox({ filter }, signal),
+      withSandboxes ? this.#runtime.listPodSandbox({ filter }, signal) : { items: [] },
       this.#runtime.listContainers({ filter }, signal),
     ]);
     const found = new Map<string, Listed>();
+    if (!withSandboxes)
+      for (const [owner, { sandboxes }] of this.#pods)
+        found.set(owner, { sandboxes, containers: [], listing });
     const of = (labels: Record<string, string>): Listed => {
       const owner = labels[podUidLabel] ?? '';
       let listed = found.get(owner);
