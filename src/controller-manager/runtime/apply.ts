@@ -63,8 +63,8 @@ class Run {
   readonly outcome: Outcome = { created: 0, removed: 0, errors: [] };
   requeueAfterMs?: number;
   #ownerLives?: Promise<void>;
-  /** By uid: the version that we read, and the one that our own write on top of it gave. */
-  readonly #rewritten = new Map<string, { from?: string; to?: string }>();
+  /** By uid: the version that we read, and the metadata that our own write on top of it gave. */
+  readonly #rewritten = new Map<string, { from?: string; metadata: KubeObject['metadata'] }>();
 
   constructor(context: ApplyContext) {
     this.#context = context;
@@ -253,13 +253,14 @@ class Run {
     const { uid, resourceVersion } = object.metadata;
     const ours = uid ? this.#rewritten.get(uid) : undefined;
     if (!ours || ours.from !== resourceVersion) return object;
-    return { ...object, metadata: { ...object.metadata, resourceVersion: ours.to } };
+    return { ...object, metadata: ours.metadata };
   }
 
   #wrote(kind: Kind<any>, result: KubeObject, before?: KubeObject): KubeObject {
-    const { uid, resourceVersion: to } = result.metadata ?? {};
+    const { metadata } = result;
+    const uid = metadata?.uid;
     const from = this.#rewritten.get(uid ?? '')?.from ?? before?.metadata.resourceVersion;
-    if (uid && from) this.#rewritten.set(uid, { from, to });
+    if (uid && from) this.#rewritten.set(uid, { from, metadata });
     const hold = this.#context.barrier.written(kind, result);
     if (hold) this.holds.push(hold);
     return result;
