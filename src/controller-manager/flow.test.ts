@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { allKinds } from '../api/all.ts';
+import { controllerRevisions } from '../api/apps/controller-revision.ts';
+import { daemonSets } from '../api/apps/daemon-set.ts';
 import { deployments } from '../api/apps/deployment.ts';
 import { replicaSets } from '../api/apps/replica-set.ts';
+import { statefulSets } from '../api/apps/stateful-set.ts';
 import type { Deployment } from '../api/apps/v1.gen.ts';
 import { configMaps } from '../api/core/config-map.ts';
 import { endpoints } from '../api/core/endpoints.ts';
 import { namespaces } from '../api/core/namespace.ts';
+import { nodes } from '../api/core/node.ts';
+import { persistentVolumeClaims } from '../api/core/persistent-volume-claim.ts';
 import { pods } from '../api/core/pod.ts';
 import { secrets } from '../api/core/secret.ts';
 import { services } from '../api/core/service.ts';
@@ -63,18 +68,19 @@ test('a deployment rolls out, updates, scales and goes', async () => {
   const { client } = plane;
   const namespace = 'default';
   await client(deployments).create(deployment('web', 'v1', 4));
-  const done = (generation: number) =>
-    until(`rollout ${generation}`, async () => {
-      const { status } = await client(deployments).get('web', { namespace });
+  const done = (image: string) =>
+    until(`rollout of ${image}`, async () => {
+      const { metadata, spec, status } = await client(deployments).get('web', { namespace });
       const progressing = status?.conditions?.find((c) => c.type === 'Progressing');
       return (
+        spec.template.spec.containers[0]!.image === image &&
         progressing?.reason === 'NewReplicaSetAvailable' &&
-        status?.observedGeneration === generation &&
-        status.updatedReplicas === status.replicas &&
-        status.availableReplicas === status.replicas
+        status?.observedGeneration === metadata.generation &&
+        status?.updatedReplicas === status?.replicas &&
+        status?.availableReplicas === status?.replicas
       );
     });
-  await done(1);
+  await done('v1');
   const first = await client(pods).list({ namespace, labelSelector: 'app=web' });
   assert.equal(first.items.length, 4);
   const owner = first.items[0]!.metadata.ownerReferences![0]!;
@@ -86,7 +92,7 @@ test('a deployment rolls out, updates, scales and goes', async () => {
     { spec: { template: { spec: { containers: [{ name: 'c', image: 'v2' }] } } } },
     { namespace, type: 'strategic' },
   );
-  await done(2);
+  await done('v2');
   await until('old pods are gone', async () => {
     const all = await client(pods).list({ namespace, labelSelector: 'app=web' });
     return all.items.length === 4 && all.items.every((p) => p.spec.containers[0]!.image === 'v2');
@@ -214,4 +220,81 @@ test('the garbage collector: background, foreground, orphan, and owners that are
   await until('the stray is gone', async () =>
     (await client(configMaps).list({ namespace })).items.every((c) => c.metadata.name !== 'stray'),
   );
+});
+
+test('a daemon set has one pod on each node that it may be on', async () => {
+  const { client } = plane;
+  const namespace = 'default';
+  for (const name of ['d1', 'd2', 'd3'])
+    await client(nodes).create({
+      metadata: { name, labels: { disk: name === 'd3' ? 'slow' : 'fast' } },
+      spec: {},
+    });
+  await client(daemonSets).create({
+    metadata: { name: 'agent', namespace },
+    spec: {
+      selector: { matchLabels: { app: 'agent' } },
+      updateStrategy: { type: 'RollingUpdate' },
+      template: {
+        metadata: { labels: { app: 'agent' } },
+        spec: { nodeSelector: { disk: 'fast' }, containers: [{ name: 'c', image: 'v1' }] },
+      },
+    },
+  });
+  const its = async () => (await client(pods).list({ namespace, labelSelector: 'app=agent' })).items;
+  const done = (image: string) =>
+    until(`daemons of ${image}`, async () => {
+      const { status } = await client(daemonSets).get('agent', { namespace });
+      const all = await its();
+      return (
+        status?.numberAvailable === 2 &&
+        status.updatedNumberScheduled === 2 &&
+        all.every((p) => p.spec.containers[0]!.image === image)
+      );
+    });
+  await done('v1');
+  await client(daemonSets).patch(
+    'agent',
+    { spec: { template: { spec: { containers: [{ name: 'c', image: 'v2' }] } } } },
+    { namespace, type: 'strategic' },
+  );
+  await done('v2');
+  const revisions = await client(controllerRevisions).list({ namespace });
+  assert.deepEqual(revisions.items.map((r) => r.revision).sort(), [1, 2]);
+  await client(nodes).patch('d2', { metadata: { labels: { disk: 'slow' } } });
+  await until('one left', async () => (await its()).length === 1);
+});
+
+test('a stateful set comes up in order, with claims', async () => {
+  const { client } = plane;
+  const namespace = 'default';
+  await client(statefulSets).create({
+    metadata: { name: 'db', namespace },
+    spec: {
+      replicas: 3,
+      serviceName: 'db',
+      selector: { matchLabels: { app: 'db' } },
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
+      template: { metadata: { labels: { app: 'db' } }, spec: { containers: [{ name: 'c', image: 'v1' }] } },
+      volumeClaimTemplates: [
+        {
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        },
+      ],
+    },
+  });
+  const names = async () =>
+    (await client(pods).list({ namespace, labelSelector: 'app=db' })).items
+      .map((p) => p.metadata.name)
+      .sort();
+  await until(
+    'three',
+    async () => (await client(statefulSets).get('db', { namespace })).status?.readyReplicas === 3,
+  );
+  assert.deepEqual(await names(), ['db-0', 'db-1', 'db-2']);
+  const claims = await client(persistentVolumeClaims).list({ namespace });
+  assert.deepEqual(claims.items.map((c) => c.metadata.name).sort(), ['data-db-0', 'data-db-1', 'data-db-2']);
+  await client(statefulSets).patch('db', { spec: { replicas: 1 } }, { namespace });
+  await until('one', async () => (await names()).length === 1);
 });

@@ -1,4 +1,5 @@
 import type { Controller } from '../runtime/environment.ts';
+import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointSliceController } from './endpoints/endpoint-slice.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
@@ -14,6 +15,7 @@ import { replicationControllerController } from './replication-controller.ts';
 import { rootCAPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { serviceAccountTokenController } from './service-account-token.ts';
+import { statefulSetController } from './stateful-set/stateful-set.ts';
 
 /** All controllers, in the order in which they start. */
 export const controllers: Controller[] = [
@@ -27,6 +29,8 @@ export const controllers: Controller[] = [
   deploymentController,
   replicaSetController,
   replicationControllerController,
+  daemonSetController,
+  statefulSetController,
   // Nodes, and pods on them.
   nodeIpamController,
   nodeLifecycleController,

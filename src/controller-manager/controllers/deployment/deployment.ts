@@ -156,12 +156,22 @@ const writesReplicaSet = (actions: Action[]): boolean => actions.some((a) => a.d
 
 const nextRevision = (old: ReplicaSet[]): number => Math.max(0, ...old.map(revisionOf)) + 1;
 
-/** Notes the revision on the deployment: what `kubectl rollout history` and `undo` go by. */
+/**
+ * Notes the revision on the deployment: what `kubectl rollout history` and `undo` go by. Through the status, where annotations
+ * may change without counting as a new generation.
+ */
 function noteRevision(d: Deployment, revision: number): Action[] {
   if (d.metadata.annotations?.[annotation.revision] === String(revision)) return [];
   const annotations = { [annotation.revision]: String(revision) };
   const { resourceVersion } = d.metadata;
-  return [patch(deployments, d, { metadata: { annotations, resourceVersion } }, { type: 'merge' })];
+  return [
+    patch(
+      deployments,
+      d,
+      { metadata: { annotations, resourceVersion } },
+      { type: 'merge', subresource: 'status' },
+    ),
+  ];
 }
 
 /** Makes the ReplicaSet for a template that has none. */
