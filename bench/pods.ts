@@ -7,8 +7,8 @@ export async function realNodeLoad(
   kubeconfig: string, flags: string[], note: (name: string, value: number, unit: string, detail?: string) => void,
 ): Promise<void> {
   const { busyboxImage } = await import('../test/images/images.ts');
-  const archive = await busyboxImage('bench-busybox:1');
-  const loaded = spawnSync(process.execPath, [join(import.meta.dirname, '../src/cmd/main.ts'), 'load', archive, ...flags], { encoding: 'utf8' });
+  const { tarPath } = await busyboxImage('bench-busybox:1');
+  const loaded = spawnSync(process.execPath, [join(import.meta.dirname, '../src/cmd/main.ts'), 'load', tarPath, ...flags], { encoding: 'utf8' });
   if (loaded.status !== 0) throw new Error(loaded.stderr);
   const { call, watch, close } = loadClient(kubeconfig, 20);
   const base = '/api/v1/namespaces/default/pods';

@@ -18,7 +18,7 @@ import { claim, release } from './node/instance.ts';
 import { mergeKubeconfig, writeKubeconfig } from './node/kubeconfig.ts';
 import { fileLogs } from './node/logs.ts';
 import { systemClock, systemRandom } from './node/platform.ts';
-import { type NodeNetworkFacts, nodePaths, raiseBridge, type RealRuntime, startRuntime } from './node/real-node.ts';
+import { cgroupRootOf, type NodeNetworkFacts, nodePaths, raiseBridge, type RealRuntime, startRuntime } from './node/real-node.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
 import { kubeletConnections, streams } from './node/streams.ts';
 import { wherryPaths } from './paths.ts';
@@ -148,14 +148,15 @@ interface Basis {
   trace: Trace;
 }
 
-function realKubelet({ config, api, informers, log, trace }: Basis, network: NodeNetworkFacts, { runtime }: RealRuntime): Promise<Kubelet> {
+async function realKubelet({ config, api, informers, log, trace }: Basis, network: NodeNetworkFacts, { runtime }: RealRuntime): Promise<Kubelet> {
   const nodeName = nodeNameOf();
   const at = nodePaths(config);
+  const cgroupRoot = cgroupRootOf(config.name);
   return startKubelet({
     client: api.clientFor(`system:node:${nodeName}`, ['system:nodes']), informers, clock: systemClock, random: systemRandom, log, trace, runtime,
-    host: linuxHost({ dataDir: at.kubelet, logDir: at.podLogs, log }), nodeName, nodeIP: network.nodeIP, podCIDR: network.podCIDR,
+    host: await linuxHost({ clock: systemClock, dataDir: at.kubelet, runDir: at.kubeletRun, logDir: at.podLogs, cgroupRoot }), nodeName, nodeIP: network.nodeIP, podCIDR: network.podCIDR,
     clusterDNS: addressIn(config.serviceCIDR, 10), clusterDomain: config.clusterDomain,
-    cgroupRoot: config.name === 'default' ? '' : `/wherry-${config.name}`,
+    cgroupRoot,
   });
 }
 

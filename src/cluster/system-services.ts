@@ -74,7 +74,7 @@ export async function publishService(client: Client, system: SystemService): Pro
     apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name, namespace, labels: { 'kubernetes.io/service-name': name } },
     addressType: 'IPv4', endpoints: [{ addresses: [address], conditions: { ready: true } }], ports,
   };
-  await ensure(client, endpointSlices, slice, (found) => !equal(found.endpoints[0]?.addresses, [address]) || !equal(found.ports, ports));
+  await ensure(client, endpointSlices, slice, (found) => !equal(found.endpoints?.[0]?.addresses, [address]) || !equal(found.ports, ports));
   const subsets = [{ addresses: [{ ip: address }], ports }];
   const labelled = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
   await ensure(client, endpoints, { apiVersion: 'v1', kind: 'Endpoints', metadata: { name, namespace, labels: labelled }, subsets } as never,

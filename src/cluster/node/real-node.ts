@@ -20,6 +20,7 @@ export const nodePaths = (config: Pick<ClusterConfig, 'dataDir' | 'runDir' | 'na
   cniConf: join(config.dataDir, 'cni'),
   ipam: join(config.runDir, 'ipam'),
   kubelet: join(config.dataDir, 'kubelet'),
+  kubeletRun: join(config.runDir, 'kubelet'),
   podLogs: join(config.dataDir, 'pod-logs'),
   bridge: bridgeName(config.name),
 });
@@ -87,3 +88,6 @@ export async function startRuntime(config: ClusterConfig, network: NodeNetworkFa
   });
   return { containerd, runtime: connectRuntime(containerd.socket, { log }) };
 }
+
+/** Under which cgroup the pods of a cluster are: `/kubepods` for the one called default, `/wherry-NAME/kubepods` for others. */
+export const cgroupRootOf = (name: string): string => (name === 'default' ? '' : `/wherry-${name}`);
