@@ -130,3 +130,37 @@ export function domainPathErrors(text: string, path: FieldPath): FieldError[] {
     );
   return errors;
 }
+
+/** Names of CSI and DRA drivers. */
+export function driverNameErrors(name: string | undefined, path: FieldPath): FieldError[] {
+  if (!name) return [path.required()];
+  const errors = problems(dnsSubdomainProblems(name.toLowerCase()), name, path);
+  return name.length > 63 ? [path.tooLong(63), ...errors] : errors;
+}
+
+/** The bits of an address as one number, with how many there are. */
+function addressBits(ip: string): [bits: bigint, count: number] {
+  if (isIPv4(ip)) return [ip.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n), 32];
+  const dotted = /[0-9.]+$/.exec(ip)![0];
+  const [low] = dotted.includes('.') ? addressBits(dotted) : [0n];
+  const text = dotted.includes('.')
+    ? `${ip.slice(0, -dotted.length)}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`
+    : ip;
+  const [head = [], tail] = text.split('::').map((half) => half.split(':').filter(Boolean));
+  const missing = tail ? 8 - head.length - tail.length : 0;
+  const groups = [...head, ...Array<string>(missing).fill('0'), ...(tail ?? [])];
+  return [groups.reduce((sum, group) => sum * 65536n + BigInt(`0x${group}`), 0n), 128];
+}
+
+/** Whether one range of addresses is a smaller part of another. Both are valid. */
+export function isStrictlyWithin(inner: string, outer: string): boolean {
+  const parse = (cidr: string) => {
+    const [ip = '', length = ''] = cidr.split('/');
+    return { bits: addressBits(ip), length: Number(length) };
+  };
+  const a = parse(inner);
+  const b = parse(outer);
+  if (a.bits[1] !== b.bits[1] || a.length <= b.length) return false;
+  const shift = BigInt(b.bits[1] - b.length);
+  return a.bits[0] >> shift === b.bits[0] >> shift;
+}

@@ -9,6 +9,7 @@ const SPEC = field('spec');
 export const mutatingAdmissionPolicyBindings = kind<MutatingAdmissionPolicyBinding>({
   facts: 'admissionregistration.k8s.io/v1 MutatingAdmissionPolicyBinding',
   generation: 'spec',
+  unconditionalUpdate: false,
   defaults({ spec }) {
     defaultMatch(spec?.matchResources);
   },

@@ -10,6 +10,7 @@ const SPEC = field('spec');
 export const mutatingAdmissionPolicies = kind<MutatingAdmissionPolicy>({
   facts: 'admissionregistration.k8s.io/v1 MutatingAdmissionPolicy',
   generation: 'spec',
+  unconditionalUpdate: false,
   defaults(policy) {
     policy.spec ??= {};
     policy.spec.failurePolicy ??= 'Fail';

@@ -1,8 +1,9 @@
 // Admission policies in CEL: what mutating and validating ones, and their bindings, have in common.
 // https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+import { pathSegmentProblems } from '../../machinery/names.ts';
 import { labelSelectorErrors } from '../../machinery/selectors.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
-import { oneOf, present } from '../checks.ts';
+import { duplicates, oneOf, present, problems } from '../checks.ts';
 import type { MatchResources, ParamKind, ParamRef, Variable } from './v1.gen.ts';
 import { ruleErrors } from './webhooks.ts';
 
@@ -23,7 +24,23 @@ export function matchErrors(match: MatchResources | undefined, path: FieldPath):
     ...labelSelectorErrors(match.objectSelector, path.child('objectSelector')),
   ];
   for (const list of ['resourceRules', 'excludeResourceRules'] as const)
-    errors.push(...(match[list] ?? []).flatMap((rule, i) => ruleErrors(rule, path.child(list, i))));
+    errors.push(
+      ...(match[list] ?? []).flatMap((rule, i) => {
+        const at = path.child(list, i);
+        const { resourceNames = [] } = rule;
+        return [
+          ...resourceNames.flatMap((name, j) =>
+            problems(pathSegmentProblems(name), name, at.child('resourceNames', j)),
+          ),
+          ...duplicates(
+            resourceNames,
+            (name) => name,
+            (j) => at.child('resourceNames', j),
+          ),
+          ...ruleErrors(rule, at),
+        ];
+      }),
+    );
   return errors;
 }
 

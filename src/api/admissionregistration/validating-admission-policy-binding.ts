@@ -10,6 +10,7 @@ const ACTIONS = SPEC.child('validationActions');
 export const validatingAdmissionPolicyBindings = kind<ValidatingAdmissionPolicyBinding>({
   facts: 'admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding',
   generation: 'spec',
+  unconditionalUpdate: false,
   defaults({ spec }) {
     defaultMatch(spec?.matchResources);
   },

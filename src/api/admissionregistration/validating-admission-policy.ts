@@ -46,6 +46,8 @@ export const validatingAdmissionPolicies = kind<ValidatingAdmissionPolicy>({
     policy.spec.failurePolicy ??= 'Fail';
     defaultMatch(policy.spec.matchConstraints);
   },
+  generation: 'spec',
+  unconditionalUpdate: false,
   prepareCreate(policy) {
     policy.status = {};
   },

@@ -1,10 +1,12 @@
+import { equal } from '../../machinery/meta.ts';
 import { kind } from '../define.ts';
 import type { ValidatingWebhookConfiguration } from './v1.gen.ts';
 import { defaultWebhook, webhooksErrors } from './webhooks.ts';
 
 export const validatingWebhookConfigurations = kind<ValidatingWebhookConfiguration>({
   facts: 'admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration',
-  generation: 'spec',
+  generation: (now, old) => !equal(now.webhooks ?? [], old.webhooks ?? []),
+  unconditionalUpdate: false,
   defaults({ webhooks }) {
     for (const webhook of webhooks ?? []) defaultWebhook(webhook);
   },

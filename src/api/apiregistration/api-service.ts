@@ -1,3 +1,4 @@
+import { time } from '../../machinery/clock.ts';
 import { dns1035LabelProblems, dnsSubdomainProblems } from '../../machinery/names.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
 import { present, problems } from '../checks.ts';
@@ -72,6 +73,7 @@ export const apiServices = kind<APIService>({
   facts: 'apiregistration.k8s.io/v1 APIService',
   nameFormat: 'path',
   generation: false,
+  unconditionalUpdate: false,
   defaults({ spec }) {
     if (spec?.service) spec.service.port ??= 443;
   },
@@ -85,7 +87,7 @@ export const apiServices = kind<APIService>({
           status: 'True',
           reason: 'Local',
           message: 'Local APIServices are always available',
-          lastTransitionTime: `${new Date(nowMs).toISOString().slice(0, 19)}Z`,
+          lastTransitionTime: time(nowMs),
         },
       ];
   },

@@ -1,4 +1,5 @@
 import { type FieldError, field } from '../../machinery/status.ts';
+import { notNegative } from '../checks.ts';
 import { kind } from '../define.ts';
 import { behaviorErrors, defaultBehavior } from './behavior.ts';
 import { metricsErrors, metricsText, referenceErrors } from './metrics.ts';
@@ -41,6 +42,10 @@ export const horizontalPodAutoscalers = kind<HorizontalPodAutoscaler>({
     ...referenceErrors(autoscaler.spec.scaleTargetRef, SPEC.child('scaleTargetRef')),
     ...metricsErrors(autoscaler.spec.metrics, autoscaler.spec.minReplicas),
     ...behaviorErrors(autoscaler.spec),
+  ],
+  validateStatus: ({ status }) => [
+    ...notNegative(status?.currentReplicas, field('status', 'currentReplicas')),
+    ...notNegative(status?.desiredReplicas, field('status', 'desiredReplicas')),
   ],
   columns: {
     Reference: ({ spec }) => `${spec.scaleTargetRef.kind}/${spec.scaleTargetRef.name}`,

@@ -1,8 +1,10 @@
 import { time } from '../../machinery/clock.ts';
+import type { WriteContext } from '../../machinery/kind.ts';
+import { equal } from '../../machinery/meta.ts';
 import { dnsLabelProblems, dnsSubdomainProblems } from '../../machinery/names.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
+import { requiredOneOf } from '../checks.ts';
 import { humanDuration, kind } from '../define.ts';
-import { immutable } from '../meta.ts';
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from './v1.gen.ts';
 
 const SPEC = field('spec');
@@ -40,6 +42,8 @@ export const hasCondition = ({ status }: CertificateSigningRequest, type: string
 function signerNameErrors(name: string): FieldError[] {
   const at = SPEC.child('signerName');
   if (!name) return [at.required()];
+  if (name === 'kubernetes.io/legacy-unknown')
+    return [at.invalid(name, 'the legacy signerName is not allowed via this API version')];
   const slash = name.indexOf('/');
   if (slash < 0)
     return [
@@ -84,18 +88,50 @@ function specErrors({ spec }: CertificateSigningRequest): FieldError[] {
   return errors;
 }
 
-function conditionsErrors(request: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
-  const errors: FieldError[] = [];
-  const { conditions = [] } = request.status ?? {};
+const ofType = ({ status }: CertificateSigningRequest, type: string): CertificateSigningRequestCondition[] =>
+  (status?.conditions ?? []).filter((condition) => condition.type === type);
+
+function conditionsErrors(request: CertificateSigningRequest): FieldError[] {
+  const conditions = request.status?.conditions ?? [];
+  const errors = conditions.flatMap(({ type, status }, i) => {
+    const at = CONDITIONS.child(i);
+    const allowed = ['Approved', 'Denied', 'Failed'].includes(type) ? ['True'] : ['False', 'True', 'Unknown'];
+    return [
+      ...(type ? [] : [at.child('type').required()]),
+      ...requiredOneOf(status, allowed, at.child('status')),
+      ...(conditions.findIndex((c) => c.type === type) < i ? [at.child('type').duplicate(type)] : []),
+    ];
+  });
   if (hasCondition(request, 'Approved') && hasCondition(request, 'Denied'))
-    errors.push(CONDITIONS.invalid(conditions, 'Approved and Denied conditions are mutually exclusive'));
-  for (const type of ['Approved', 'Denied', 'Failed'])
-    if (hasCondition(old, type) && !hasCondition(request, type))
+    errors.push(CONDITIONS.invalid('Denied', 'Approved and Denied conditions are mutually exclusive'));
+  return errors;
+}
+
+/** `approval` decides, `status` gives the certificate, and nobody takes back what was said. */
+function changeErrors(
+  request: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  { subresource }: WriteContext,
+): FieldError[] {
+  const errors = conditionsErrors(request);
+  for (const type of ['Approved', 'Denied', 'Failed']) {
+    const now = ofType(request, type);
+    const before = ofType(old, type);
+    if (now.length < before.length)
       errors.push(CONDITIONS.forbidden(`updates may not remove a condition of type ${JSON.stringify(type)}`));
-  if (old.status?.certificate)
-    errors.push(
-      ...immutable(request.status?.certificate, old.status.certificate, field('status', 'certificate')),
-    );
+    else if (type === 'Failed' || subresource === 'approval') continue;
+    else if (now.length > before.length)
+      errors.push(CONDITIONS.forbidden(`updates may not add a condition of type ${JSON.stringify(type)}`));
+    else if (!equal(now, before))
+      errors.push(CONDITIONS.forbidden(`updates may not modify a condition of type ${JSON.stringify(type)}`));
+  }
+  const certificate = field('status', 'certificate');
+  if ((request.status?.certificate ?? '') !== (old.status?.certificate ?? '')) {
+    if (subresource !== 'status')
+      errors.push(certificate.forbidden('updates may not set certificate content'));
+    else if (old.status?.certificate)
+      errors.push(certificate.forbidden('updates may not modify existing certificate content'));
+  }
   return errors;
 }
 
@@ -107,7 +143,6 @@ function stampConditions(
 ): void {
   for (const condition of conditions ?? []) {
     const before = old.status?.conditions?.find((c) => c.type === condition.type);
-    condition.status ||= 'True';
     condition.lastUpdateTime ??= time(nowMs);
     condition.lastTransitionTime ??=
       before?.status === condition.status ? before.lastTransitionTime : time(nowMs);
@@ -127,19 +162,40 @@ export const certificateSigningRequests = kind<CertificateSigningRequest>({
   facts: 'certificates.k8s.io/v1 CertificateSigningRequest',
   nameFormat: 'any',
   generation: false,
-  prepareCreate(request, { user }) {
-    // Who asks is for the server to say.
-    request.spec.username ??= user;
+  /** Who asks is for the server to say. */
+  prepareCreate(request, { user, requester }) {
+    const { username: _u, uid: _i, groups: _g, extra: _e, ...spec } = request.spec;
+    const { uid, groups, extra } = requester ?? {};
+    request.spec = {
+      ...spec,
+      username: user,
+      ...(uid ? { uid } : {}),
+      ...(groups?.length ? { groups: [...groups] } : {}),
+      ...(extra && Object.keys(extra).length ? { extra } : {}),
+    };
     request.status = {};
   },
   prepareUpdate(request, old) {
     request.spec = old.spec;
   },
   prepareStatus(request, old, { nowMs }) {
+    const decision = ({ type }: CertificateSigningRequestCondition) =>
+      type === 'Approved' || type === 'Denied';
+    const kept = (old.status?.conditions ?? []).filter(decision);
+    const { status } = request;
+    // A decision may be left out of a status, and stays.
+    if (status && kept.length && !status.conditions?.some(decision))
+      status.conditions = [...kept, ...(status.conditions ?? [])];
+    stampConditions(status?.conditions, old, nowMs);
+  },
+  prepareSubresource(request, old, { nowMs, subresource }) {
+    if (subresource !== 'approval') return;
+    request.spec = old.spec;
     stampConditions(request.status?.conditions, old, nowMs);
   },
   validate: specErrors,
-  validateStatus: conditionsErrors,
+  validateUpdate: changeErrors,
+  validateStatus: changeErrors,
   fieldSelectors: { 'spec.signerName': ({ spec }) => spec.signerName ?? '' },
   columns: {
     SignerName: ({ spec }) => spec.signerName || '<none>',

@@ -1,14 +1,26 @@
 import { field } from '../../machinery/status.ts';
 import { kind } from '../define.ts';
-import type { Lease } from './v1.gen.ts';
+import type { Lease, LeaseSpec } from './v1.gen.ts';
 
 const SPEC = field('spec');
+
+/** Coordinated leader election (KEP-4355) is not on unless asked for: what it needs is not kept. */
+function dropCoordination(spec: LeaseSpec | undefined): void {
+  delete spec?.strategy;
+  delete spec?.preferredHolder;
+}
 
 export const leases = kind<Lease>({
   facts: 'coordination.k8s.io/v1 Lease',
   createOnUpdate: true,
   unconditionalUpdate: false,
   generation: false,
+  prepareCreate({ spec }) {
+    dropCoordination(spec);
+  },
+  prepareUpdate({ spec }, old) {
+    if (!old.spec?.strategy) dropCoordination(spec);
+  },
   validate({ spec = {} }) {
     const { leaseDurationSeconds: seconds, leaseTransitions: count } = spec;
     return [

@@ -1,6 +1,6 @@
-import { dnsLabelProblems, qualifiedNameProblems } from '../../machinery/names.ts';
-import { type FieldError, field } from '../../machinery/status.ts';
-import { oneOf, present, problems } from '../checks.ts';
+import { dnsLabelProblems, dnsSubdomainProblems, pathSegmentProblems } from '../../machinery/names.ts';
+import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
+import { domainPathErrors, oneOf, problems } from '../checks.ts';
 import { kind } from '../define.ts';
 import { immutable } from '../meta.ts';
 import type { IngressClass } from './v1.gen.ts';
@@ -11,10 +11,15 @@ const DEFAULT = 'ingressclass.kubernetes.io/is-default-class';
 
 function parametersErrors({ spec: { parameters } }: IngressClass): FieldError[] {
   if (!parameters) return [];
-  const { scope, namespace, kind: of, name } = parameters;
+  const { apiGroup, scope, namespace, kind: of, name } = parameters;
+  const segment = (text: string, at: FieldPath) =>
+    text ? problems(pathSegmentProblems(text), text, at) : [at.required()];
   const errors = [
-    ...present(of, PARAMETERS.child('kind')),
-    ...present(name, PARAMETERS.child('name')),
+    ...(apiGroup === undefined
+      ? []
+      : problems(dnsSubdomainProblems(apiGroup), apiGroup, PARAMETERS.child('apiGroup'))),
+    ...segment(of, PARAMETERS.child('kind')),
+    ...segment(name, PARAMETERS.child('name')),
     ...(scope
       ? oneOf(scope, ['Cluster', 'Namespace'], PARAMETERS.child('scope'))
       : [PARAMETERS.child('scope').required()]),
@@ -26,7 +31,8 @@ function parametersErrors({ spec: { parameters } }: IngressClass): FieldError[] 
         ? problems(dnsLabelProblems(namespace), namespace, at)
         : [at.required("`parameters.scope` is set to 'Namespace'")]),
     );
-  else if (namespace) errors.push(at.forbidden("`parameters.scope` is set to 'Cluster'"));
+  else if (scope === 'Cluster' && namespace !== undefined)
+    errors.push(at.forbidden("`parameters.scope` is set to 'Cluster'"));
   return errors;
 }
 
@@ -39,16 +45,9 @@ export const ingressClasses = kind<IngressClass>({
   },
   validate: (ingressClass) => {
     const { controller = '' } = ingressClass.spec;
-    const domain = controller.includes('/') ? [] : ['must be a domain-prefixed path (such as "acme.io/foo")'];
     return [
       ...(controller.length > 250 ? [SPEC.child('controller').tooLong(250)] : []),
-      ...(controller
-        ? problems(
-            domain.length ? domain : qualifiedNameProblems(controller.split('/').slice(0, 2).join('/')),
-            controller,
-            SPEC.child('controller'),
-          )
-        : [SPEC.child('controller').required()]),
+      ...domainPathErrors(controller, SPEC.child('controller')),
       ...parametersErrors(ingressClass),
     ];
   },

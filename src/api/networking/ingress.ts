@@ -1,12 +1,14 @@
 import {
-  dns1035LabelProblems,
+  dnsLabelProblems,
   dnsSubdomainProblems,
+  pathSegmentProblems,
   portNameProblems,
   portProblems,
   wildcardSubdomainProblems,
 } from '../../machinery/names.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
-import { isIP, problems } from '../checks.ts';
+import { ipErrors, isIP, problems } from '../checks.ts';
+import type { TypedLocalObjectReference } from '../core/v1.gen.ts';
 import { kind } from '../define.ts';
 import type { HTTPIngressPath, Ingress, IngressBackend } from './v1.gen.ts';
 
@@ -18,15 +20,12 @@ const hostProblems = (host: string): string[] =>
 
 function backendErrors({ service, resource }: IngressBackend, path: FieldPath): FieldError[] {
   if (service && resource) return [path.invalid('', 'cannot set both resource and service backends')];
-  if (resource)
-    return (['kind', 'name'] as const).flatMap((name) =>
-      resource[name] ? [] : [path.child('resource', name).required()],
-    );
+  if (resource) return resourceErrors(resource, path.child('resource'));
   if (!service) return [path.invalid('', 'resource or service backend is required')];
   const at = path.child('service');
   const { name, port } = service;
   const errors = name
-    ? problems(dns1035LabelProblems(name), name, at.child('name'))
+    ? problems(dnsLabelProblems(name), name, at.child('name'))
     : [at.child('name').required()];
   if (port?.name && port.number) errors.push(path.invalid('', 'cannot set both port name & port number'));
   else if (port?.name)
@@ -35,6 +34,21 @@ function backendErrors({ service, resource }: IngressBackend, path: FieldPath): 
     errors.push(...problems(portProblems(port.number), port.number, at.child('port', 'number')));
   else errors.push(path.required('port name or number is required'));
   return errors;
+}
+
+function resourceErrors(
+  { apiGroup, kind: of, name }: TypedLocalObjectReference,
+  path: FieldPath,
+): FieldError[] {
+  const segment = (text: string, at: FieldPath) =>
+    text ? problems(pathSegmentProblems(text), text, at) : [at.required()];
+  return [
+    ...(apiGroup === undefined
+      ? []
+      : problems(dnsSubdomainProblems(apiGroup), apiGroup, path.child('apiGroup'))),
+    ...segment(of, path.child('kind')),
+    ...segment(name, path.child('name')),
+  ];
 }
 
 function pathErrors(
@@ -60,7 +74,7 @@ function pathErrors(
 function specErrors({ spec }: Ingress): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.rules?.length && !spec.defaultBackend)
-    errors.push(SPEC.invalid(spec.rules ?? [], 'either `defaultBackend` or `rules` must be specified'));
+    errors.push(SPEC.invalid(spec.rules, 'either `defaultBackend` or `rules` must be specified'));
   if (spec.defaultBackend) errors.push(...backendErrors(spec.defaultBackend, SPEC.child('defaultBackend')));
   spec.rules?.forEach(({ host, http }, i) => {
     const at = SPEC.child('rules', i);
@@ -112,14 +126,26 @@ export const ingresses = kind<Ingress>({
     return [
       ...(clash
         ? [
-            field('metadata', 'annotations')
-              .child(CLASS_ANNOTATION)
-              .invalid(given, 'must match `ingressClassName` when both are specified'),
+            field('annotations', CLASS_ANNOTATION).invalid(
+              given,
+              'must match `ingressClassName` when both are specified',
+            ),
           ]
         : []),
       ...specErrors(ingress),
     ];
   },
+  validateStatus: ({ status }) =>
+    (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, i) => {
+      const at = field('status', 'loadBalancer', 'ingress', i);
+      return [
+        ...(ip ? ipErrors(ip, at.child('ip')) : []),
+        ...(hostname ? problems(dnsSubdomainProblems(hostname), hostname, at.child('hostname')) : []),
+        ...(hostname && isIP(hostname)
+          ? [at.child('hostname').invalid(hostname, 'must be a DNS name, not an IP address')]
+          : []),
+      ];
+    }),
   columns: {
     Class: ({ spec }) => spec.ingressClassName ?? '<none>',
     Hosts: hosts,

@@ -1,7 +1,7 @@
 import { portNameProblems, portProblems } from '../../machinery/names.ts';
 import { labelSelectorErrors } from '../../machinery/selectors.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
-import { cidrErrors, isCIDR, oneOf, problems } from '../checks.ts';
+import { cidrErrors, isCIDR, isStrictlyWithin, oneOf, problems } from '../checks.ts';
 import { kind } from '../define.ts';
 import { selectorText } from '../workload-columns.ts';
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from './v1.gen.ts';
@@ -28,11 +28,10 @@ function portErrors({ protocol, port, endPort }: NetworkPolicyPort, path: FieldP
 function blockErrors({ cidr, except = [] }: IPBlock, path: FieldPath): FieldError[] {
   if (!cidr) return [path.child('cidr').required()];
   const errors = cidrErrors(cidr, path.child('cidr'));
-  const length = Number(cidr.split('/')[1]);
   except.forEach((inner, i) => {
     const at = path.child('except', i);
     errors.push(...cidrErrors(inner, at));
-    if (isCIDR(inner) && Number(inner.split('/')[1]) <= length)
+    if (isCIDR(inner) && isCIDR(cidr) && !isStrictlyWithin(inner, cidr))
       errors.push(at.invalid(inner, 'must be a strict subset of `cidr`'));
   });
   return errors;

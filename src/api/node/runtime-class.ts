@@ -10,6 +10,7 @@ import type { RuntimeClass } from './v1.gen.ts';
 
 export const runtimeClasses = kind<RuntimeClass>({
   facts: 'node.k8s.io/v1 RuntimeClass',
+  createOnUpdate: true,
   validate: ({ handler, overhead, scheduling }) => [
     ...(handler
       ? problems(dnsLabelProblems(handler), handler, field('handler'))

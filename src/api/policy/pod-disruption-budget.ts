@@ -1,6 +1,6 @@
 import { labelSelectorErrors } from '../../machinery/selectors.ts';
 import { field } from '../../machinery/status.ts';
-import { countOrPercent, notMoreThanHundred, oneOf } from '../checks.ts';
+import { countOrPercent, notMoreThanHundred, notNegative, oneOf } from '../checks.ts';
 import { kind } from '../define.ts';
 import type { PodDisruptionBudget } from './v1.gen.ts';
 
@@ -30,6 +30,10 @@ export const podDisruptionBudgets = kind<PodDisruptionBudget>({
       SPEC.child('unhealthyPodEvictionPolicy'),
     ),
   ],
+  validateStatus: ({ status }) =>
+    (['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const).flatMap((name) =>
+      notNegative(status?.[name], field('status', name)),
+    ),
   columns: {
     'Min Available': ({ spec }) => String(spec.minAvailable ?? 'N/A'),
     'Max Unavailable': ({ spec }) => String(spec.maxUnavailable ?? 'N/A'),

@@ -9,6 +9,7 @@ const SELECTORS = field('aggregationRule', 'clusterRoleSelectors');
 export const clusterRoles = kind<ClusterRole>({
   facts: 'rbac.authorization.k8s.io/v1 ClusterRole',
   nameFormat: 'path',
+  createOnUpdate: true,
   validate: ({ rules, aggregationRule }) => [
     ...rulesErrors(rules, false),
     ...(aggregationRule && !aggregationRule.clusterRoleSelectors?.length

@@ -2,7 +2,7 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 
 import { equal } from '../../machinery/meta.ts';
-import { dnsLabelProblems, dnsSubdomainProblems, pathSegmentProblems } from '../../machinery/names.ts';
+import { dnsSubdomainProblems, pathSegmentProblems } from '../../machinery/names.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
 import { problems } from '../checks.ts';
 import type { PolicyRule, RoleRef, Subject } from './v1.gen.ts';
@@ -45,15 +45,13 @@ function subjectErrors(
       if (name) errors.push(...problems(dnsSubdomainProblems(name), name, path.child('name')));
       if (apiGroup) errors.push(path.child('apiGroup').notSupported(apiGroup, ['']));
       if (!namespace && !namespaced) errors.push(path.child('namespace').required());
-      if (namespace)
-        errors.push(...problems(dnsLabelProblems(namespace), namespace, path.child('namespace')));
       break;
     case 'User':
     case 'Group':
       if (apiGroup !== RBAC) errors.push(path.child('apiGroup').notSupported(apiGroup, [RBAC]));
       break;
     default:
-      errors.push(path.child('kind').notSupported(kind, ['ServiceAccount', 'User', 'Group']));
+      errors.push(path.child('kind').notSupported(kind ?? '', ['ServiceAccount', 'User', 'Group']));
   }
   return errors;
 }
@@ -74,8 +72,8 @@ export function bindingErrors({ roleRef, subjects }: Binding, kinds: string[]): 
   const at = field('roleRef');
   const { apiGroup, kind, name } = roleRef ?? {};
   return [
-    ...(apiGroup === RBAC ? [] : [at.child('apiGroup').notSupported(apiGroup, [RBAC])]),
-    ...(kinds.includes(kind) ? [] : [at.child('kind').notSupported(kind, kinds)]),
+    ...(apiGroup === RBAC ? [] : [at.child('apiGroup').notSupported(apiGroup ?? '', [RBAC])]),
+    ...(kinds.includes(kind) ? [] : [at.child('kind').notSupported(kind ?? '', kinds)]),
     ...(name ? problems(pathSegmentProblems(name), name, at.child('name')) : [at.child('name').required()]),
     ...(subjects ?? []).flatMap((s, i) => subjectErrors(s, kinds.includes('Role'), field('subjects', i))),
   ];

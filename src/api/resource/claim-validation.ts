@@ -1,12 +1,11 @@
 // The spec of a claim, also in templates; and its status.
 import type { FieldError, FieldPath } from '../../machinery/status.ts';
-import { requiredOneOf } from '../checks.ts';
+import { driverNameErrors, requiredOneOf } from '../checks.ts';
 import { nodeSelectorErrors } from '../core/scheduling-validation.ts';
 import { immutable } from '../meta.ts';
 import {
   classNameErrors,
   configurationErrors,
-  driverNameErrors,
   labelNameErrors,
   listErrors,
   poolNameErrors,

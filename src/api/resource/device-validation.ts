@@ -8,7 +8,7 @@ import {
   qualifiedNameProblems,
 } from '../../machinery/names.ts';
 import type { FieldError, FieldPath } from '../../machinery/status.ts';
-import { duplicates, oneOf, problems, requiredOneOf } from '../checks.ts';
+import { driverNameErrors, duplicates, oneOf, problems, requiredOneOf } from '../checks.ts';
 import type { DeviceSelector, DeviceTaint, DeviceToleration, OpaqueDeviceConfiguration } from './v1.gen.ts';
 
 const MAX_SELECTORS = 32;
@@ -38,12 +38,6 @@ const named =
 /** Names of requests, devices and counters. */
 export const labelNameErrors = named(dnsLabelProblems);
 export const classNameErrors = named(dnsSubdomainProblems);
-
-export function driverNameErrors(name: string | undefined, path: FieldPath): FieldError[] {
-  if (!name) return [path.required()];
-  const errors = problems(dnsSubdomainProblems(name.toLowerCase()), name, path);
-  return name.length > 63 ? [path.tooLong(63), ...errors] : errors;
-}
 
 /** DNS subdomains, with slashes between them. */
 export function poolNameErrors(name: string | undefined, path: FieldPath): FieldError[] {

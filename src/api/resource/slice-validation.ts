@@ -1,11 +1,10 @@
 // What is wrong with a slice of a driver's devices.
 import { dnsSubdomainProblems, qualifiedNameProblems } from '../../machinery/names.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
-import { duplicates, problems } from '../checks.ts';
+import { driverNameErrors, duplicates, problems } from '../checks.ts';
 import { nodeSelectorErrors } from '../core/scheduling-validation.ts';
 import type { NodeSelector } from '../core/v1.gen.ts';
 import {
-  driverNameErrors,
   labelNameErrors,
   listErrors,
   poolNameErrors,

@@ -11,20 +11,29 @@ export const systemPriorityClasses: Record<string, number> = {
   'system-cluster-critical': 2_000_000_000,
 };
 
+function systemProblem(name: string, value: number, globalDefault = false): string | undefined {
+  const expected = systemPriorityClasses[name];
+  if (expected === undefined) return `${name} is not a known system priority class`;
+  if (value !== expected) return `value of ${name} PriorityClass must be ${expected}`;
+  return globalDefault ? `globalDefault of ${name} PriorityClass must be false` : undefined;
+}
+
 export const priorityClasses = kind<PriorityClass>({
   facts: 'scheduling.k8s.io/v1 PriorityClass',
-  generation: 'spec',
+  // It is 1, and stays so.
+  generation: () => false,
   defaults(priority) {
     priority.preemptionPolicy ??= 'PreemptLowerPriority';
     priority.value ??= 0;
   },
-  validate({ metadata: { name = '' }, value, preemptionPolicy }) {
+  validate({ metadata: { name = '' }, value, preemptionPolicy, globalDefault }) {
     const errors = oneOf(preemptionPolicy, ['Never', 'PreemptLowerPriority'], field('preemptionPolicy'));
     if (name.startsWith('system-')) {
-      if (systemPriorityClasses[name] !== value)
+      const wrong = systemProblem(name, value ?? 0, globalDefault);
+      if (wrong)
         errors.push(
           field('metadata', 'name').forbidden(
-            `priority class names with 'system-' prefix are reserved for system use only. error: ${name} is not a known system priority class`,
+            `priority class names with 'system-' prefix are reserved for system use only. error: ${wrong}`,
           ),
         );
     } else if ((value ?? 0) > HIGHEST_OF_USERS)

@@ -1,6 +1,5 @@
-import { dnsSubdomainProblems } from '../../machinery/names.ts';
 import { field } from '../../machinery/status.ts';
-import { oneOf, problems } from '../checks.ts';
+import { oneOf } from '../checks.ts';
 import { kind } from '../define.ts';
 import { immutable } from '../meta.ts';
 import type { CSIDriver } from './v1.gen.ts';
@@ -10,6 +9,7 @@ const SPEC = field('spec');
 export const csiDrivers = kind<CSIDriver>({
   facts: 'storage.k8s.io/v1 CSIDriver',
   generation: 'spec',
+  unconditionalUpdate: false,
   defaults(driver) {
     const spec = (driver.spec ??= {});
     spec.attachRequired ??= true;
@@ -20,14 +20,7 @@ export const csiDrivers = kind<CSIDriver>({
     spec.requiresRepublish ??= false;
     spec.seLinuxMount ??= false;
   },
-  validate: ({ spec, metadata }) => [
-    ...problems(
-      (metadata.name?.length ?? 0) > 63
-        ? ['must be no more than 63 bytes']
-        : dnsSubdomainProblems((metadata.name ?? '').toLowerCase()),
-      metadata.name,
-      field('name'),
-    ),
+  validate: ({ spec }) => [
     ...oneOf(spec.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType'], SPEC.child('fsGroupPolicy')),
     ...(spec.volumeLifecycleModes ?? []).flatMap((m) =>
       oneOf(m, ['Ephemeral', 'Persistent'], SPEC.child('volumeLifecycleModes')),
@@ -44,7 +37,31 @@ export const csiDrivers = kind<CSIDriver>({
             ),
           ]
         : []),
+      ...(expirationSeconds !== undefined && expirationSeconds > 2 ** 32
+        ? [
+            SPEC.child('tokenRequests', i, 'expirationSeconds').invalid(
+              expirationSeconds,
+              'may not specify a duration larger than 2^32 seconds',
+            ),
+          ]
+        : []),
     ]),
+    ...(spec.nodeAllocatableUpdatePeriodSeconds !== undefined && spec.nodeAllocatableUpdatePeriodSeconds < 10
+      ? [
+          SPEC.child('nodeAllocatableUpdatePeriodSeconds').invalid(
+            spec.nodeAllocatableUpdatePeriodSeconds,
+            'must be greater than or equal to 10 seconds',
+          ),
+        ]
+      : []),
+    ...(spec.serviceAccountTokenInSecrets !== undefined && !spec.tokenRequests?.length
+      ? [
+          SPEC.child('serviceAccountTokenInSecrets').invalid(
+            spec.serviceAccountTokenInSecrets,
+            'serviceAccountTokenInSecrets is set but no tokenRequests are specified',
+          ),
+        ]
+      : []),
   ],
   validateUpdate: ({ spec }, { spec: before }) => [
     ...immutable(spec.attachRequired, before.attachRequired, SPEC.child('attachedRequired')),

@@ -1,5 +1,6 @@
+import { qualifiedNameProblems } from '../../machinery/names.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
-import { notNegative, present } from '../checks.ts';
+import { driverNameErrors, duplicates, notNegative, present, problems } from '../checks.ts';
 import { kind } from '../define.ts';
 import { immutable } from '../meta.ts';
 import type { CSINode, CSINodeDriver } from './v1.gen.ts';
@@ -12,21 +13,30 @@ function driverErrors(
 ): FieldError[] {
   const at = DRIVERS.child(i);
   return [
-    ...present(name, at.child('name')),
+    ...driverNameErrors(name, at.child('name')),
     ...present(nodeID, at.child('nodeID')),
     ...((nodeID?.length ?? 0) > 256
       ? [at.child('nodeID').invalid(nodeID, 'must be 256 characters or less')]
       : []),
     ...notNegative(allocatable?.count, at.child('allocatable', 'count')),
-    ...topologyKeys.flatMap((key, j) =>
-      topologyKeys.indexOf(key) < j ? [at.child('topologyKeys').duplicate(key)] : [],
-    ),
+    ...topologyKeys.flatMap((key, j) => [
+      ...(topologyKeys.indexOf(key) < j ? [at.duplicate(key)] : []),
+      ...problems(qualifiedNameProblems(key), key, at),
+    ]),
   ];
 }
 
 export const csiNodes = kind<CSINode>({
   facts: 'storage.k8s.io/v1 CSINode',
-  validate: ({ spec }) => (spec.drivers ?? []).flatMap(driverErrors),
+  unconditionalUpdate: false,
+  validate: ({ spec }) => [
+    ...(spec.drivers ?? []).flatMap(driverErrors),
+    ...duplicates(
+      spec.drivers,
+      ({ name }) => name,
+      (i) => DRIVERS.child(i, 'name'),
+    ),
+  ],
   validateUpdate: ({ spec }, { spec: before }) =>
     (before.drivers ?? []).flatMap((old) => {
       const now = spec.drivers?.find((driver) => driver.name === old.name);

@@ -8,6 +8,7 @@ import type { CSIStorageCapacity } from './v1.gen.ts';
 
 export const csiStorageCapacities = kind<CSIStorageCapacity>({
   facts: 'storage.k8s.io/v1 CSIStorageCapacity',
+  unconditionalUpdate: false,
   validate: ({ storageClassName, nodeTopology }) => [
     ...(storageClassName
       ? problems(dnsSubdomainProblems(storageClassName), storageClassName, field('storageClassName'))

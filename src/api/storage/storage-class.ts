@@ -1,8 +1,8 @@
-import { dnsSubdomainProblems, qualifiedNameProblems } from '../../machinery/names.ts';
+import { qualifiedNameProblems } from '../../machinery/names.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
-import { problems, requiredOneOf } from '../checks.ts';
+import { duplicates, problems, requiredOneOf } from '../checks.ts';
+import type { TopologySelectorTerm } from '../core/v1.gen.ts';
 import { kind } from '../define.ts';
-import { immutable } from '../meta.ts';
 import type { StorageClass } from './v1.gen.ts';
 
 export const isDefaultClass = ({ metadata: { annotations } }: StorageClass): boolean =>
@@ -22,8 +22,24 @@ export function parametersErrors(parameters: Record<string, string> = {}, allowE
   ];
 }
 
-const provisionerProblems = (name: string): string[] =>
-  name.includes('/') ? qualifiedNameProblems(name.toLowerCase()) : dnsSubdomainProblems(name.toLowerCase());
+/** Where volumes may be made: each key once, each with values. */
+function topologiesErrors(terms: TopologySelectorTerm[] | undefined): FieldError[] {
+  return (terms ?? []).flatMap(({ matchLabelExpressions = [] }, i) => {
+    const at = field('allowedTopologies', i, 'matchLabelExpressions');
+    return matchLabelExpressions.flatMap(({ key, values = [] }, j) => [
+      ...(values.length ? [] : [at.child(j, 'values').required()]),
+      ...problems(qualifiedNameProblems(key ?? ''), key ?? '', at.child(j, 'key')),
+      ...(matchLabelExpressions.findIndex((e) => e.key === key) < j
+        ? [at.child(j, 'key').duplicate(key)]
+        : []),
+      ...duplicates(
+        values,
+        (value) => value,
+        (k) => at.child(j, 'values', k),
+      ),
+    ]);
+  });
+}
 
 export const storageClasses = kind<StorageClass>({
   facts: 'storage.k8s.io/v1 StorageClass',
@@ -31,29 +47,16 @@ export const storageClasses = kind<StorageClass>({
     storage.reclaimPolicy ??= 'Delete';
     storage.volumeBindingMode ??= 'Immediate';
   },
-  validate: ({ provisioner, parameters, reclaimPolicy, volumeBindingMode }) => [
+  validate: ({ provisioner, parameters, reclaimPolicy, volumeBindingMode, allowedTopologies }) => [
     ...(provisioner
-      ? problems(provisionerProblems(provisioner), provisioner, field('provisioner'))
+      ? problems(qualifiedNameProblems(provisioner.toLowerCase()), provisioner, field('provisioner'))
       : [field('provisioner').required()]),
     ...parametersErrors(parameters),
     ...requiredOneOf(reclaimPolicy, ['Delete', 'Retain'], field('reclaimPolicy')),
     ...requiredOneOf(volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], field('volumeBindingMode')),
+    ...topologiesErrors(allowedTopologies),
   ],
-  validateUpdate(now, old) {
-    const why = 'updates to parameters are forbidden.';
-    return [
-      ...(JSON.stringify(now.parameters ?? {}) === JSON.stringify(old.parameters ?? {})
-        ? []
-        : [field('parameters').forbidden(why)]),
-      ...(now.provisioner === old.provisioner
-        ? []
-        : [field('provisioner').forbidden('updates to provisioner are forbidden.')]),
-      ...(now.reclaimPolicy === old.reclaimPolicy
-        ? []
-        : [field('reclaimPolicy').forbidden('updates to reclaimPolicy are forbidden.')]),
-      ...immutable(now.volumeBindingMode, old.volumeBindingMode, field('volumeBindingMode')),
-    ];
-  },
+  immutable: ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'],
   columns: {
     Name: (storage) => `${storage.metadata.name}${isDefaultClass(storage) ? ' (default)' : ''}`,
     Provisioner: ({ provisioner }) => provisioner,

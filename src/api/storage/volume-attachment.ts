@@ -1,6 +1,6 @@
 import { dnsSubdomainProblems } from '../../machinery/names.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
-import { present, problems } from '../checks.ts';
+import { driverNameErrors, problems } from '../checks.ts';
 import { kind } from '../define.ts';
 import { immutable } from '../meta.ts';
 import type { VolumeAttachment } from './v1.gen.ts';
@@ -21,11 +21,12 @@ function sourceErrors({ spec: { source = {} } }: VolumeAttachment): FieldError[]
 export const volumeAttachments = kind<VolumeAttachment>({
   facts: 'storage.k8s.io/v1 VolumeAttachment',
   generation: false,
+  unconditionalUpdate: false,
   prepareCreate(attachment) {
     attachment.status = { attached: false };
   },
   validate: (attachment) => [
-    ...present(attachment.spec.attacher, SPEC.child('attacher')),
+    ...driverNameErrors(attachment.spec.attacher, SPEC.child('attacher')),
     ...sourceErrors(attachment),
     ...problems(
       dnsSubdomainProblems(attachment.spec.nodeName ?? ''),
