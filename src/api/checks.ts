@@ -1,4 +1,5 @@
 // Small checks that many kinds share. Each returns errors, [] when nothing is wrong.
+import { isCIDR, isIP, isIPv4 } from '../machinery/ip.ts';
 import { dnsSubdomainProblems, portNameProblems, portProblems } from '../machinery/names.ts';
 import type { FieldError, FieldPath } from '../machinery/status.ts';
 
@@ -82,35 +83,8 @@ export function duplicates<T>(
   return errors;
 }
 
-const ipv4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
-
-export const isIPv4 = (text: string): boolean => ipv4.test(text) && !/(^|\.)0\d/.test(text);
-
-export function isIPv6(text: string): boolean {
-  if (!text.includes(':') || /[^0-9a-fA-F:.]/.test(text)) return false;
-  let head = text;
-  const lastColon = text.lastIndexOf(':');
-  if (text.includes('.')) {
-    if (!isIPv4(text.slice(lastColon + 1))) return false;
-    head = `${text.slice(0, lastColon)}:0:0`;
-  }
-  const halves = head.split('::');
-  if (halves.length > 2) return false;
-  const groups = halves.flatMap((half) => (half ? half.split(':') : []));
-  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return false;
-  return halves.length === 2 ? groups.length < 8 : groups.length === 8;
-}
-
-export const isIP = (text: string): boolean => isIPv4(text) || isIPv6(text);
-
 export const ipErrors = (text: string, path: FieldPath): FieldError[] =>
   isIP(text) ? [] : [path.invalid(text, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')];
-
-export function isCIDR(text: string): boolean {
-  const [ip, length, ...rest] = text.split('/');
-  if (rest.length || !length || !/^(0|[1-9]\d*)$/.test(length)) return false;
-  return isIPv4(ip!) ? Number(length) <= 32 : isIPv6(ip!) && Number(length) <= 128;
-}
 
 export const cidrErrors = (text: string, path: FieldPath): FieldError[] =>
   isCIDR(text) ? [] : [path.invalid(text, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')];
@@ -164,3 +138,5 @@ export function isStrictlyWithin(inner: string, outer: string): boolean {
   const shift = BigInt(b.bits[1] - b.length);
   return a.bits[0] >> shift === b.bits[0] >> shift;
 }
+
+export { isCIDR, isIP, isIPv4, isIPv6 } from '../machinery/ip.ts';
