@@ -1,0 +1,222 @@
+// Connections that become something else: remote commands, port forwarding, proxied upgrades, logs and watches over WebSocket.
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { channelProtocol, channelProtocols, fromBase64 } from '../../../client/streams/channels.ts';
+import { badRequest, isStatusError, StatusError, serviceUnavailable } from '../../../machinery/status.ts';
+import type { Context } from '../../context.ts';
+import { authenticate } from '../../http/authenticate.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { authorizeVerb, contextOf, fail } from '../../http/handler.ts';
+import { parseTarget } from '../../http/target.ts';
+import type { ApiServer } from '../../server.ts';
+import type {
+  KubeletConnection,
+  KubeletConnections,
+  StreamEndpoint,
+} from '../../streams/kubelet-connection.ts';
+import { containerOf, podKubelet, podOf } from '../../streams/pod-target.ts';
+import { forwardedHeaders, splitProxyPath, withoutIdentity } from '../../streams/proxy-rewrite.ts';
+import { commandOf, portsOf, streamOptionsOf } from '../../streams/stream-options.ts';
+import type { HttpsOptions } from '../https-server.ts';
+import { acceptWebSocket, chooseProtocol, offeredBy } from './accept.ts';
+import { serveCommand } from './exec-websocket.ts';
+import { hostOf, isProxy, targetOf } from './http-proxy.ts';
+import { serveLogMessages } from './logs.ts';
+import { servePorts, tunnel, tunnelPrefix } from './port-forward-websocket.ts';
+import { headerLines, splice } from './splice.ts';
+import { UpgradeRefused, upgradeRequest } from './upgrade-request.ts';
+import { serveWatchMessages } from './watch-websocket.ts';
+
+/** One request to upgrade, on its way. */
+interface Step {
+  server: ApiServer;
+  kubelets: KubeletConnections;
+  context: Context;
+  exchange: Exchange;
+  request: IncomingMessage;
+  socket: Socket;
+  head: Buffer;
+}
+
+const bearerPrefix = 'base64url.bearer.authorization.k8s.io.';
+
+/**
+ * What serveHttps calls for upgrades. Authenticates and authorizes like any other request, and never rejects: whatever
+ * happens, the client gets a Status, or what the runtime said.
+ */
+export const createUpgradeHandler =
+  (server: ApiServer, kubelets: KubeletConnections): HttpsOptions['upgrade'] =>
+  async (bare, request, socket, head) => {
+    socket.setTimeout(0);
+    const exchange = withBearerProtocol(bare, request);
+    try {
+      const user = await authenticate(server, exchange);
+      const target = parseTarget(exchange.path);
+      const served = target && server.registry.scheme.resource(target.group, target.version, target.plural);
+      if (!target || !served) throw badRequest('this path cannot be upgraded');
+      const context = contextOf(server, exchange, user, target, served);
+      authorizeVerb(server, context, context.verb);
+      await upgrade({ server, kubelets, context, exchange, request, socket, head });
+    } catch (error) {
+      if (socket.destroyed) return;
+      if (error instanceof UpgradeRefused) {
+        const type = String(error.headers['content-type'] ?? 'text/plain; charset=utf-8');
+        exchange.respond(error.code, { 'content-type': type }, error.message);
+      } else fail(server, exchange, error);
+    }
+  };
+
+/** Browsers cannot set headers of a WebSocket: there the token is one of the subprotocols. */
+function withBearerProtocol(exchange: Exchange, request: IncomingMessage): Exchange {
+  const offered = offeredBy(request);
+  const bearer = offered.find((name) => name.startsWith(bearerPrefix));
+  if (!bearer || exchange.header('authorization')) return exchange;
+  request.headers['sec-websocket-protocol'] = offered.filter((name) => name !== bearer).join(', ');
+  const encoded = bearer.slice(bearerPrefix.length).replaceAll('-', '+').replaceAll('_', '/');
+  const token = new TextDecoder().decode(fromBase64(encoded));
+  return {
+    ...exchange,
+    header: (name) => (name === 'authorization' ? `Bearer ${token}` : exchange.header(name)),
+  };
+}
+
+const isWebSocket = (request: IncomingMessage): boolean =>
+  request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
+
+async function upgrade(step: Step): Promise<void> {
+  const { server, context, exchange, request } = step;
+  if (isProxy(context)) return proxyUpgrade(step);
+  if (context.plural === 'pods' && context.group === '') {
+    switch (context.subresource) {
+      case 'exec':
+      case 'attach':
+        return command(step, context.subresource);
+      case 'portforward':
+        return portForward(step);
+      case 'log':
+        if (!isWebSocket(request)) break;
+        return serveLogMessages(server, step.kubelets, context, exchange, step);
+    }
+  }
+  if (context.verb === 'watch' && isWebSocket(request))
+    return serveWatchMessages(server, context, exchange, step);
+  throw badRequest('this request cannot be upgraded');
+}
+
+/** To run something in a pod is to create it: that a WebSocket begins with GET must not make it a right to read. */
+function mayRun({ server, context, request }: Step): void {
+  if (!['GET', 'POST'].includes(request.method!)) throw badRequest('only GET and POST can be upgraded');
+  authorizeVerb(server, context, 'create');
+}
+
+async function command(step: Step, what: 'exec' | 'attach'): Promise<void> {
+  mayRun(step);
+  const { server, kubelets, context, exchange, request, socket, head } = step;
+  const pod = podOf(server, context);
+  const container = containerOf(pod, exchange.query.get('container') ?? '');
+  const options = streamOptionsOf(exchange.query);
+  const words = what === 'exec' ? commandOf(exchange.query) : [];
+  const kubelet = podKubelet(server, kubelets, pod);
+  const ref = { namespace: context.namespace!, name: context.name! };
+  if (what === 'attach') {
+    // Whether there is a terminal was settled when the container was made.
+    options.tty = container.tty ?? false;
+    if (options.tty) options.stderr = false;
+  }
+  const endpoint = () =>
+    what === 'exec'
+      ? kubelet.execUrl(ref, container.name, words, options)
+      : kubelet.attachUrl(ref, container.name, options);
+  if (!isWebSocket(request)) return passThrough(step, await orText(endpoint));
+  const protocol = channelProtocol(
+    chooseProtocol(
+      request,
+      channelProtocols.map((p) => p.name),
+    ),
+  )!;
+  const messages = await acceptWebSocket(request, socket, head, protocol.name);
+  await serveCommand(messages, protocol, options, endpoint);
+}
+
+async function portForward(step: Step): Promise<void> {
+  mayRun(step);
+  const { server, kubelets, context, exchange, request, socket, head } = step;
+  const pod = podOf(server, context);
+  const ports = portsOf(exchange.query);
+  const kubelet: KubeletConnection = podKubelet(server, kubelets, pod);
+  const ref = { namespace: context.namespace!, name: context.name! };
+  const endpoint = () => orText(() => kubelet.portForwardUrl(ref, ports));
+  if (!isWebSocket(request)) return passThrough(step, await endpoint());
+  const tunnelled = offeredBy(request).filter((name) => name.startsWith(tunnelPrefix));
+  if (tunnelled.length) {
+    const protocols = tunnelled.map((name) => name.slice(tunnelPrefix.length));
+    const runtime = await upgradeRequest(await endpoint(), {
+      method: 'POST',
+      headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocols },
+      signal: exchange.signal,
+    });
+    const chosen = tunnelPrefix + String(runtime.headers['x-stream-protocol-version'] ?? protocols[0]);
+    return tunnel(await acceptWebSocket(request, socket, head, chosen), runtime.socket);
+  }
+  const protocol = channelProtocol(
+    chooseProtocol(request, ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'channel.k8s.io', '']),
+  )!;
+  if (!ports.length) throw badRequest('query parameter "ports" is required');
+  await servePorts(
+    await acceptWebSocket(request, socket, head, protocol.name),
+    protocol,
+    ports,
+    await endpoint(),
+  );
+}
+
+/** SPDY clients and the runtime understand one another: only their bytes are carried. */
+async function passThrough(
+  { request, socket, head, exchange }: Step,
+  endpoint: StreamEndpoint,
+): Promise<void> {
+  if (!/^spdy\/3\.1$/i.test(request.headers.upgrade ?? ''))
+    throw badRequest(`unable to upgrade: unknown protocol ${JSON.stringify(request.headers.upgrade)}`);
+  const headers = {
+    connection: 'Upgrade',
+    upgrade: 'SPDY/3.1',
+    'x-stream-protocol-version': headerLines(request, 'x-stream-protocol-version'),
+  };
+  await splice(
+    socket,
+    head,
+    await upgradeRequest(endpoint, { method: 'POST', headers, signal: exchange.signal }),
+  );
+}
+
+/** What a kubelet refuses is told in plain words, as a kubelet's own server does: kubectl puts them into its sentence. */
+async function orText(endpoint: () => Promise<StreamEndpoint>): Promise<StreamEndpoint> {
+  try {
+    return await endpoint();
+  } catch (error) {
+    if (!isStatusError(error)) throw error;
+    throw new UpgradeRefused(error.code === 404 ? 404 : 500, {}, error.message);
+  }
+}
+
+/** Upgrades behind a proxy subresource: whatever the protocol, the bytes are carried. */
+async function proxyUpgrade({ server, context, exchange, request, socket, head }: Step): Promise<void> {
+  const found = targetOf(server, context);
+  if (!found.target) throw new StatusError(400, 'BadRequest', 'paths of a kubelet cannot be upgraded');
+  const { prefix, rest } = splitProxyPath(exchange.path);
+  const { target } = found;
+  const query = exchange.query.size ? `?${exchange.query}` : '';
+  const given = withoutIdentity(exchange.headers() as Record<string, string>);
+  const headers = forwardedHeaders(given, { remote: exchange.remote, prefix, rest });
+  const url = `${target.scheme}://${hostOf(target)}${rest || '/'}${query}`;
+  const endpoint = { url, tls: { insecure: true } };
+  try {
+    const upgraded = await upgradeRequest(endpoint, {
+      ...{ method: request.method!, headers, signal: exchange.signal },
+    });
+    await splice(socket, head, upgraded);
+  } catch (error) {
+    if (error instanceof UpgradeRefused) throw error;
+    throw serviceUnavailable(`error trying to reach service: ${(error as Error).message}`);
+  }
+}
