@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
+import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { issue, makeAuthority } from '../../cluster/node/certificates.ts';
+import { silentLog } from '../../machinery/log.ts';
+import { notFound } from '../../machinery/status.ts';
+import type { KubeletApi } from '../api.ts';
+import { serveKubelet } from './server.ts';
+
+test('plain requests, streams, and who may ask', async () => {
+  const now = Date.now();
+  const authority = await makeAuthority('ca', now);
+  const server = await issue(authority, { commonName: 'node', hosts: ['127.0.0.1'] }, now);
+  const admin = await issue(authority, { commonName: 'admin', organizations: ['system:masters'] }, now);
+  const other = await issue(authority, { commonName: 'other', organizations: ['people'] }, now);
+  // Stands in for the runtime's endpoint: says what it was asked, then echoes.
+  const runtime = createServer().listen(0, '127.0.0.1');
+  runtime.on('upgrade', (asked, socket) => {
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Asked: ${asked.method} ${asked.url}\r\n\r\n`,
+    );
+    socket.pipe(socket);
+  });
+  const runtimePort = () => (runtime.address() as AddressInfo).port;
+  const seen: unknown[] = [];
+  const api = {
+    healthy: () => true,
+    pods: () => [{ metadata: { name: 'p' } }],
+    async containerLogs(...args: unknown[]) {
+      seen.push(args.slice(0, 4));
+      if (args[1] === 'none') throw notFound({ group: '', plural: 'pods' }, 'none');
+      return (async function* () {
+        yield new TextEncoder().encode('one\n');
+        yield new TextEncoder().encode('two\n');
+      })();
+    },
+    async exec(...args: unknown[]) {
+      seen.push(args);
+      return { url: `http://127.0.0.1:${runtimePort()}/exec/token` };
+    },
+  } as unknown as KubeletApi;
+  const serving = {
+    cert: server.cert,
+    key: server.key,
+    clientCA: authority.cert,
+    host: '127.0.0.1',
+    port: 0,
+  };
+  const served = await serveKubelet({ api, log: silentLog, ...serving });
+  const ask = (path: string, pair: { cert: string; key: string } | undefined, headers = {}, method = 'GET') =>
+    new Promise<{ response: IncomingMessage; body: string }>((resolve, reject) => {
+      const { port } = served;
+      const options = {
+        host: '127.0.0.1',
+        port,
+        path,
+        method,
+        headers,
+        ca: authority.cert,
+        agent: false,
+        checkServerIdentity: () => undefined,
+      };
+      const sent = request(
+        { ...options, ...(pair ? { cert: pair.cert, key: pair.key } : {}) },
+        (response) => {
+          let body = '';
+          response.on('data', (data) => (body += data));
+          response.on('end', () => resolve({ response, body }));
+        },
+      );
+      sent.on('error', reject);
+      sent.on('upgrade', (response, socket) => {
+        socket.write('hello');
+        socket.once('data', (data) => {
+          socket.destroy();
+          resolve({ response, body: String(data) });
+        });
+      });
+      sent.end();
+    });
+  const status = async (path: string, pair?: { cert: string; key: string }) =>
+    (await ask(path, pair)).response.statusCode;
+  try {
+    assert.equal(await status('/healthz'), 200);
+    assert.equal(await status('/pods'), 401);
+    assert.equal(await status('/pods', other), 403);
+    assert.equal(await status('/nothing', admin), 404);
+    assert.equal(JSON.parse((await ask('/pods', admin)).body).items[0].metadata.name, 'p');
+    assert.equal((await ask('/containerLogs/ns/p/c?tailLines=5&follow=true', admin)).body, 'one\ntwo\n');
+    assert.deepEqual(seen.pop(), [
+      'ns',
+      'p',
+      'c',
+      { follow: true, previous: false, timestamps: false, tailLines: 5 },
+    ]);
+    assert.equal(await status('/containerLogs/ns/none/c', admin), 404);
+    const upgrade = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+    const { response, body } = await ask(
+      '/exec/ns/p/c?command=ls&command=-l&output=1',
+      admin,
+      upgrade,
+      'POST',
+    );
+    assert.deepEqual(
+      [response.statusCode, response.headers['x-asked'], body],
+      [101, 'POST /exec/token', 'hello'],
+    );
+    assert.deepEqual(seen.pop(), [
+      'ns',
+      'p',
+      'c',
+      ['ls', '-l'],
+      { stdin: false, stdout: true, stderr: false, tty: false },
+    ]);
+  } finally {
+    await served[Symbol.asyncDispose]();
+    runtime.closeAllConnections();
+    runtime.close();
+  }
+});
