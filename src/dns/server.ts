@@ -35,12 +35,13 @@ export class Server implements AsyncDisposable {
   readonly #options: ServerOptions;
   readonly metrics = new Metrics();
   #blocks: readonly Block[] = [];
+  #byZone: ReadonlyMap<string, Block> = new Map();
   #corefile: string;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#corefile = options.corefile;
-    this.#blocks = this.#setUp(options.corefile);
+    this.#use(this.#setUp(options.corefile));
   }
 
   async start(): Promise<void> {
@@ -48,7 +49,7 @@ export class Server implements AsyncDisposable {
   }
   async [Symbol.asyncDispose](): Promise<void> {
     const blocks = this.#blocks;
-    this.#blocks = [];
+    this.#use([]);
     await stopAll(blocks);
   }
 
@@ -70,7 +71,7 @@ export class Server implements AsyncDisposable {
     try {
       message = decode(bytes);
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
+      if (!(error instanceof MalformedError)) this.#options.log.error('message not read', { error });
       return this.#malformed(bytes);
     }
     if (message.response) return undefined; // answering answers could go on for ever
@@ -117,11 +118,8 @@ export class Server implements AsyncDisposable {
   #route(message: Message, client: string, protocol: Request['protocol'], depth: number): Answer {
     const { name, type } = message.questions[0]!;
     const asked = lower(name);
-    const zone = longestMatch(
-      asked,
-      this.#blocks.flatMap(({ zones }) => zones),
-    );
-    const block = zone !== undefined && this.#blocks.find(({ zones }) => zones.includes(zone));
+    const zone = longestMatch(asked, this.#byZone.keys());
+    const block = zone !== undefined && this.#byZone.get(zone);
     if (!block) return reply(message, { rcode: rcodes.REFUSED });
     return block.handler({ message, name: asked, type, zone, client, protocol, depth });
   }
@@ -138,6 +136,11 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       return encode({ ...this.#failed(asked, error), edns }, limit);
     }
+  }
+
+  #use(blocks: readonly Block[]): void {
+    this.#blocks = blocks;
+    this.#byZone = new Map(blocks.flatMap((block) => block.zones.map((zone) => [zone, block] as const)));
   }
 
   #setUp(corefile: string): Block[] {
@@ -185,7 +188,7 @@ export class Server implements AsyncDisposable {
     const old = this.#blocks;
     // Listeners of the old blocks may have the ports that the new ones want.
     await stopAll(old);
-    this.#blocks = fresh;
+    this.#use(fresh);
     this.#corefile = text;
     await startAll(fresh);
     this.#options.log.info('Corefile taken');

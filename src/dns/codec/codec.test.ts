@@ -131,6 +131,35 @@ test('many pointers to pointers do not take long', () => {
   assert.ok(performance.now() - start < 500);
 });
 
+test('any label survives', () => {
+  const label = fc.uint8Array({ minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(fc.array(label, { maxLength: 8 }), (labels) => {
+      const wire = [
+        0,
+        1,
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        ...labels.flatMap((each) => [each.length, ...each]),
+        0,
+        0,
+        1,
+        0,
+        1,
+      ];
+      assert.deepEqual([...encode(decode(Uint8Array.from(wire)))], wire);
+    }),
+  );
+});
+
 test('names that cannot be written are refused', () => {
   for (const name of [`${'a'.repeat(64)}.`, 'a..b.', `${'abcdefg.'.repeat(32)}`, 'ä☃.'])
     assert.throws(() => encode(query(1, name, 1)));

@@ -34,7 +34,10 @@ export const exchange: Host['exchange'] = ({ host, port }, asked, { protocol, ti
 function overUdp(host: string, port: number, asked: Message, timeoutMs: number): Promise<Message> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    let open = true;
     const end = (settle: () => void) => {
+      if (!open) return;
+      open = false;
       clearTimeout(timer);
       socket.removeAllListeners('error').on('error', () => {}); // it is closed: nothing more to say
       socket.close();
@@ -47,7 +50,9 @@ function overUdp(host: string, port: number, asked: Message, timeoutMs: number):
       if (message) end(() => resolve(message));
     });
     // Connected: only that server's packets come in, and its refusal (ICMP) does.
-    socket.connect(port, host, () => socket.send(encode(asked)));
+    socket.connect(port, host, () => {
+      if (open) socket.send(encode(asked));
+    });
   });
 }
 

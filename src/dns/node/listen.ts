@@ -43,7 +43,12 @@ function listenUdp(server: Server, host: string, port: number, options: ListenOp
   const { log, maxActive = 10_000 } = options;
   const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', recvBufferSize: 4 << 20 });
   let active = 0;
+  let open = true;
+  socket.on('close', () => {
+    open = false;
+  });
   const send = (bytes: Uint8Array, { port, address }: RemoteInfo) => {
+    if (!open) return;
     socket.send(bytes, port, address, (error) => {
       // The client may have gone; for it, that is a lost packet.
       if (error) log.debug('answer not sent', { client: address, error: String(error) });
@@ -59,7 +64,10 @@ function listenUdp(server: Server, host: string, port: number, options: ListenOp
       answer.catch(() => undefined);
       return;
     }
-    void answer.then((late) => send(late, from)).finally(() => active--);
+    void answer
+      .then((late) => send(late, from))
+      .catch((error) => log.debug('answer not sent', { client: from.address, error: String(error) }))
+      .finally(() => active--);
   });
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
@@ -127,6 +135,9 @@ function serveConnection(server: Server, socket: Socket): void {
     const answer = server.respond(bytes, socket.remoteAddress ?? '', 'tcp');
     if (!(answer instanceof Promise)) return send(answer);
     if (++active >= maxPipelined) socket.pause();
-    void answer.then(send).finally(settle);
+    void answer
+      .then(send)
+      .catch(() => socket.destroy())
+      .finally(settle);
   });
 }

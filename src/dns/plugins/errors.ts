@@ -1,6 +1,6 @@
 import { refuseBody } from '../corefile.ts';
-import { rcodes, reply } from '../message.ts';
-import type { PluginKind } from '../plugin.ts';
+import { type Message, rcodes, reply } from '../message.ts';
+import type { PluginKind, Request } from '../plugin.ts';
 
 /**
  * `errors`: a plugin that fails costs the client a SERVFAIL and the log a line. Without it the client gets the SERVFAIL too,
@@ -14,19 +14,23 @@ export const errors: PluginKind = {
     refuseBody({ ...directive, body: directive.body.filter(({ words }) => words[0] !== 'consolidate') });
     let last = '';
     let quietUntil = 0;
+    const failed = (request: Request, error: unknown): Message => {
+      const text = String(error);
+      if (text !== last || clock.now() >= quietUntil) {
+        log.error('question failed', { name: request.name, type: request.type, error });
+        last = text;
+        quietUntil = clock.now() + 5000;
+      }
+      return reply(request.message, { rcode: rcodes.SERVFAIL });
+    };
     return {
       name: 'errors',
-      async handle(request, next) {
+      handle(request, next) {
         try {
-          return await next(request);
+          const answer = next(request);
+          return answer instanceof Promise ? answer.catch((error) => failed(request, error)) : answer;
         } catch (error) {
-          const text = String(error);
-          if (text !== last || clock.now() >= quietUntil) {
-            log.error('question failed', { name: request.name, type: request.type, error });
-            last = text;
-            quietUntil = clock.now() + 5000;
-          }
-          return reply(request.message, { rcode: rcodes.SERVFAIL });
+          return failed(request, error);
         }
       },
     };

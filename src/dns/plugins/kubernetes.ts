@@ -8,6 +8,7 @@ import {
   type ResourceRecord,
   rcodes,
   reply,
+  type Srv,
   text,
   types,
 } from '../message.ts';
@@ -78,7 +79,7 @@ export const kubernetes: PluginKind = {
         trace.record({
           ...{ at: clock.now(), step: 8, component: 'dns', event: 'name answers', resource: 'pods' },
           ...{ namespace: pod.namespace, name: pod.name, uid: pod.uid },
-          detail: { name: `${name}.${namespace}.svc.${main}` },
+          detail: { name: `${name}.${namespace}.svc.${main.slice(0, -1)}` },
         });
       },
     });
@@ -108,19 +109,17 @@ export const kubernetes: PluginKind = {
       targets: readonly { name: string; ports: readonly PortView[]; addresses: readonly Uint8Array[] }[],
     ): Lookup => {
       const asked = request.message.questions[0]!.name;
-      const places = targets.flatMap((target) =>
-        target.ports.filter(wanted).map((port) => ({ target, port })),
-      );
-      if (places.length === 0) return 'absent';
-      const weight = Math.max(1, Math.floor(100 / places.length));
-      const unique = new Map(
-        targets.map((target) => [`${target.name} ${target.addresses.join(' ')}`, target]),
-      );
+      // An endpoint with two addresses is one place: a set of records has none twice.
+      const places = new Map<string, Srv>();
+      for (const { name, ports } of targets) {
+        for (const { port } of ports.filter(wanted))
+          places.set(`${port} ${name}`, { priority: 0, weight: 0, port, target: name });
+      }
+      if (places.size === 0) return 'absent';
+      const weight = Math.max(1, Math.floor(100 / places.size));
       return {
-        answers: places.map(({ target, port }) =>
-          record(asked, types.SRV, { ...{ priority: 0, weight, port: port.port }, target: target.name }),
-        ),
-        additionals: [...unique.values()].flatMap((target) =>
+        answers: [...places.values()].map((place) => record(asked, types.SRV, { ...place, weight })),
+        additionals: targets.flatMap((target) =>
           target.addresses.map((bytes) => record(target.name, addressType(bytes), bytes)),
         ),
       };
