@@ -115,11 +115,11 @@ export function driverNameErrors(name: string | undefined, path: FieldPath): Fie
 /** The bits of an address as one number, with how many there are. */
 function addressBits(ip: string): [bits: bigint, count: number] {
   if (isIPv4(ip)) return [ip.split('.').reduce((sum, part) => sum * 256n + BigInt(part), 0n), 32];
-  const dotted = /[0-9.]+$/.exec(ip)![0];
-  const [low] = dotted.includes('.') ? addressBits(dotted) : [0n];
-  const text = dotted.includes('.')
-    ? `${ip.slice(0, -dotted.length)}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`
-    : ip;
+  // The last 32 bits may be written as an IPv4 address.
+  const text = ip.replace(/[0-9]+(\.[0-9]+){3}$/, (dotted) => {
+    const [low] = addressBits(dotted);
+    return `${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`;
+  });
   const [head = [], tail] = text.split('::').map((half) => half.split(':').filter(Boolean));
   const missing = tail ? 8 - head.length - tail.length : 0;
   const groups = [...head, ...Array<string>(missing).fill('0'), ...(tail ?? [])];
