@@ -39,9 +39,13 @@ async function hostPathOf(
   container: AnyContainer,
   index: number,
   environment: Record<string, string>,
+  images: ReadonlyMap<string, string>,
 ): Promise<{ path: string; readOnly: boolean }> {
   const mount = container.volumeMounts![index]!;
-  const volume = volumes.get(mount.name, pod.spec!.volumes);
+  const image = images.get(mount.name);
+  const volume = image
+    ? { path: await parts.host.mountImage(name.uid, mount.name, image), readOnly: true }
+    : volumes.get(mount.name, pod.spec!.volumes);
   if (!volume)
     throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
   const inside = subPathOf(mount, environment);
@@ -57,7 +61,10 @@ async function hostPathOf(
   }
 }
 
-/** The mounts of a container; files that they need are written. Throws an Error fit for an event. */
+/**
+ * The mounts of a container; files that they need are written. `images`: ids of the images of image volumes, by volume.
+ * Throws an Error fit for an event.
+ */
 export async function containerMounts(
   context: PodContext,
   pod: Pod,
@@ -65,22 +72,13 @@ export async function containerMounts(
   attempt: number,
   podIPs: string[],
   environment: Record<string, string>,
+  images: ReadonlyMap<string, string>,
 ): Promise<Mount[]> {
   const { parts, name } = context;
   const mounts: Mount[] = [];
   for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`;
-    const image = pod.spec!.volumes?.find((volume) => volume.name === mount.name)?.image;
-    if (image) {
-      mounts.push({
-        containerPath,
-        image: { image: image.reference ?? '' },
-        imageSubPath: mount.subPath ?? '',
-        readonly: true,
-      });
-      continue;
-    }
-    const { path, readOnly } = await hostPathOf(context, pod, container, i, environment);
+    const { path, readOnly } = await hostPathOf(context, pod, container, i, environment, images);
     mounts.push({
       containerPath,
       hostPath: path,

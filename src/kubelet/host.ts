@@ -112,6 +112,8 @@ export interface Host {
   preparePod(pod: PodPlace): Promise<void>;
   /** Provides a volume and returns its path. Idempotent; called again for changed files. */
   setUpVolume(podUid: string, volume: HostVolume): Promise<string>;
+  /** Mounts the files of an image that the runtime has, read-only, and returns the path. Idempotent. */
+  mountImage(podUid: string, volume: string, imageId: string): Promise<string>;
   /** Writes a small file into the pod's own directory (`etc-hosts`) and returns its path. Replaced in place. */
   writePodFile(podUid: string, name: string, content: string): Promise<string>;
   readPodFile(podUid: string, name: string): Promise<string | undefined>;

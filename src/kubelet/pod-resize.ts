@@ -31,6 +31,10 @@ export class PodResize {
     return this.#pending?.reason === 'Deferred' || this.#error !== undefined;
   }
 
+  get inProgress(): boolean {
+    return this.#inProgress;
+  }
+
   granted(pod: Pod): Pod {
     return withAllocation(pod, this.#context.allocation);
   }

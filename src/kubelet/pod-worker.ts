@@ -269,6 +269,7 @@ export class PodWorker {
     };
     const outcome = await applyActions(this.#context, pod, runtime, actions, sandboxReady, signal);
     if (outcome.retryAtMs !== undefined) this.#wakeIn(outcome.retryAtMs - parts.clock.now());
+    if (this.#resize.inProgress) await this.#applyCgroup(pod);
     await this.#resize.actuated(outcome.resizeError);
     if (this.#resize.waiting) this.#wakeIn(errorRetryMs);
     if (actions.createSandbox || outcome.acted) {
@@ -320,8 +321,7 @@ export class PodWorker {
     const { parts } = this.#shared;
     await parts.objects.hold(pod, () => this.wake());
     if (!this.#prepared) {
-      const settings = podCgroupSettings(pod);
-      await parts.host.applyCgroup(podCgroup(pod, parts.config.cgroupRoot), settings);
+      await this.#applyCgroup(pod);
       const containers = [...allContainers(pod)].map(([{ name }]) => name);
       await parts.host.preparePod({ ...this.#context.name, containers });
       this.#prepared = true;
@@ -337,6 +337,11 @@ export class PodWorker {
       // Running containers keep what they have; it is only not renewed.
       if (!runtime.containers.some(({ state }) => state === 'running')) throw error;
     }
+  }
+
+  async #applyCgroup(pod: Pod): Promise<void> {
+    const { host, config } = this.#shared.parts;
+    await host.applyCgroup(podCgroup(pod, config.cgroupRoot), podCgroupSettings(pod));
   }
 
   async #stop(signal: AbortSignal): Promise<void> {

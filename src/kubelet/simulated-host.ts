@@ -59,6 +59,7 @@ export function simulatedHost(options: SimulatedHostOptions): Host {
     hostsFile: async () => '',
     preparePod: none,
     setUpVolume: async (uid: string, { name }: HostVolume) => `${root}/pods/${uid}/volumes/${name}`,
+    mountImage: async (uid, volume) => `${root}/pods/${uid}/images/${volume}`,
     async writePodFile(uid, name, content) {
       podFiles.set(`${uid}/${name}`, content);
       return `${root}/pods/${uid}/${name}`;

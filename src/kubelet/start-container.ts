@@ -1,5 +1,5 @@
 // One container: image, configuration, creation, start, hook.
-import type { Pod } from '../api/core/v1.gen.ts';
+import type { Pod, Secret } from '../api/core/v1.gen.ts';
 import type { PodSandboxConfig } from '../cri/cri.ts';
 import { goDuration } from './backoff.ts';
 import { containerConfig } from './container-config.ts';
@@ -66,7 +66,13 @@ async function restartCount(
   return Math.max(0, ...files.map((file) => Number(/^(\d+)\.log/.exec(file)?.[1] ?? -1) + 1));
 }
 
-async function configure(context: PodContext, input: StartInput, image: LocalImage, attempt: number) {
+async function configure(
+  context: PodContext,
+  input: StartInput,
+  image: LocalImage,
+  volumes: ReadonlyMap<string, string>,
+  attempt: number,
+) {
   const { parts } = context;
   const { pod, container, runtime, podIPs } = input;
   const { namespace } = pod.metadata;
@@ -87,10 +93,34 @@ async function configure(context: PodContext, input: StartInput, image: LocalIma
     imageRef: image.ref,
     imageUser: image.user,
     environment: env,
-    mounts: await containerMounts(context, pod, container, attempt, podIPs, env),
+    mounts: await containerMounts(context, pod, container, attempt, podIPs, env, volumes),
     memoryCapacity: parts.machine.memoryBytes,
     ...(targetId ? { targetId } : {}),
   });
+}
+
+/** The images that the container has mounted as volumes, by volume: they are on the node afterwards. */
+async function volumeImages(
+  { images }: PodContext,
+  input: StartInput,
+  pullSecrets: Secret[],
+): Promise<Map<string, string>> {
+  const { pod, container, sandbox, signal } = input;
+  const found = new Map<string, string>();
+  for (const { name, image } of pod.spec!.volumes ?? []) {
+    if (!image || !container.volumeMounts?.some((mount) => mount.name === name)) continue;
+    const { reference = '', pullPolicy = 'IfNotPresent' } = image;
+    const { ref } = await images.ensure({
+      pod,
+      image: reference,
+      policy: pullPolicy,
+      pullSecrets,
+      sandbox,
+      signal,
+    });
+    found.set(name, ref);
+  }
+  return found;
 }
 
 /** Starts it, or throws a StartError that says why not (its events have been told). */
@@ -113,14 +143,16 @@ export async function startContainer(context: PodContext, input: StartInput): Pr
     sandbox,
     signal,
   };
-  const image = await images.ensure(wanted).catch((error) => {
+  const told = (error: unknown): never => {
     if (error instanceof StartError)
       tell(parts, pod, 'Warning', 'Failed', `Error: ${error.reason}`, container.name);
     throw error;
-  });
+  };
+  const volumes = await volumeImages(context, input, pullSecrets).catch(told);
+  const image = await images.ensure(wanted).catch(told);
   signal.throwIfAborted();
   const attempt = await restartCount(context, input);
-  const config = await configure(context, input, image, attempt).catch((error) =>
+  const config = await configure(context, input, image, volumes, attempt).catch((error) =>
     fail('CreateContainerConfigError', messageOf(error)),
   );
   const request = { podSandboxId: sandboxId, config, sandboxConfig: sandbox };

@@ -5,9 +5,10 @@ import type { Clock } from '../../machinery/clock.ts';
 import type { Host } from '../host.ts';
 import { Cgroups } from './cgroups.ts';
 import { grpcProbe } from './grpc-probe.ts';
+import type { ImageMounts } from './image-mounts.ts';
 import { logFiles } from './log-files.ts';
 import { readMachine, readUsage } from './machine.ts';
-import { unmountBelow } from './mounts.ts';
+import { isMountPoint, unmountBelow } from './mounts.ts';
 import { httpProbe, tcpProbe } from './probes.ts';
 import { bindSubPath } from './subpath.ts';
 import { setUpVolume } from './volumes.ts';
@@ -22,6 +23,8 @@ export interface LinuxHostOptions {
   logDir: string;
   /** Prefix of the pods' cgroups, '' for /kubepods. */
   cgroupRoot?: string;
+  /** How image volumes are mounted; without it there are none, unless the runtime mounts them itself. */
+  imageMounts?: ImageMounts;
   /** The resolver that pods with dnsPolicy Default get. */
   resolvConf?: string;
 }
@@ -41,6 +44,7 @@ export async function linuxHost(options: LinuxHostOptions): Promise<Host> {
   const cgroups = new Cgroups(cgroupRoot, clock);
   const logs = logFiles(logDir, clock);
   const podDir = (uid: string) => join(podsDir, uid);
+  const images = (uid: string) => join(podDir(uid), 'images');
   const subPaths = (uid: string, container = '') => join(podDir(uid), 'subpaths', container);
   return {
     machine: () => readMachine(dataDir),
@@ -55,6 +59,12 @@ export async function linuxHost(options: LinuxHostOptions): Promise<Host> {
     },
     setUpVolume: (uid, volume) =>
       setUpVolume(volume, join(podDir(uid), 'volumes'), join(memoryDir, uid), new Date(clock.now())),
+    async mountImage(uid, volume, imageId) {
+      if (!options.imageMounts) throw new Error('image volumes are not supported by this node');
+      const target = join(images(uid), volume);
+      if (!(await isMountPoint(target))) await options.imageMounts.mount(imageId, target);
+      return target;
+    },
     async writePodFile(uid, name, content) {
       await mkdir(podDir(uid), { recursive: true, mode: 0o750 });
       const path = join(podDir(uid), name);
@@ -94,6 +104,9 @@ export async function linuxHost(options: LinuxHostOptions): Promise<Host> {
       bindSubPath(volumePath, subPath, join(subPaths(uid, container), String(index))),
     releaseSubPaths: (uid, container) => unmountBelow(subPaths(uid, container).replace(/\/$/, '')),
     async removePod(uid) {
+      await unmountBelow(join(podDir(uid), 'subpaths'));
+      for (const volume of (await readdir(images(uid)).catch(missing)) ?? [])
+        await options.imageMounts?.unmount(join(images(uid), volume));
       // Nothing may be mounted when files are removed: a volume's data is not ours to delete.
       await unmountBelow(podDir(uid));
       const grave = `${podDir(uid)}.removed`;

@@ -23,6 +23,7 @@ import { isNotFound } from '../../machinery/status.ts';
 import { type ControlPlane, startControlPlane } from '../../testing/control-plane.ts';
 import { type Kubelet, startKubelet } from '../kubelet.ts';
 import { linuxHost } from './host.ts';
+import { containerdImageMounts } from './image-mounts.ts';
 import { mountsBelow } from './mounts.ts';
 import { removeRemains } from './remove-remains.ts';
 
@@ -46,6 +47,7 @@ async function start(): Promise<Kubelet> {
     runDir: join(directory, 'run', 'kubelet'),
     logDir: join(directory, 'logs'),
     cgroupRoot,
+    imageMounts: containerdImageMounts(containerd),
   });
   const shared = {
     client: plane.client,
@@ -296,6 +298,20 @@ test('volumes of every kind, kept up to date', async () => {
     'its directory gone',
     async () => (await readdir(join(directory, 'kubelet', 'pods'))).length === 0,
   );
+});
+
+test('the files of an image as a volume', async () => {
+  const volumes = [{ name: 'tools', image: { reference: image, pullPolicy: 'Never' } }];
+  const volumeMounts = [
+    { name: 'tools', mountPath: '/tools' },
+    { name: 'tools', mountPath: '/only', subPath: 'bin' },
+  ];
+  await create(podOf('image', { volumes, containers: [shell(sleepOn, { volumeMounts })] }));
+  await until('image', isReady);
+  assert.equal(await run('image', '/tools/bin/busybox', 'echo', 'hello'), 'hello\n');
+  assert.equal(await run('image', '/only/busybox', 'echo', 'hello'), 'hello\n');
+  await assert.rejects(run('image', 'touch', '/tools/x'), /Read-only file system/);
+  await remove('image');
 });
 
 test('a volume that leads out of itself is refused', async () => {

@@ -8,12 +8,14 @@ import { giveToGroup } from './ownership.ts';
 type Of<T extends HostVolume['type']> = HostVolume & { type: T };
 
 async function emptyDir({ medium, sizeBytes, gid }: Of<'emptyDir'>, path: string): Promise<void> {
-  await mkdir(path, { recursive: true });
+  const fresh = (await mkdir(path, { recursive: true })) !== undefined;
   if (medium !== 'disk' && !(await isMountPoint(path))) {
     const size = sizeBytes ? [`size=${sizeBytes}`] : [];
     if (medium === 'memory') await mountTmpfs(path, [...size, 'mode=777']);
     else await mountHugepages(path, [`pagesize=${medium.pageBytes}`, ...size]);
   }
+  // What its users have made of it since is theirs.
+  if (!fresh) return;
   if (gid !== undefined) await chown(path, 0, gid);
   await chmod(path, gid === undefined ? 0o777 : 0o2777);
 }
