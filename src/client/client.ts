@@ -19,6 +19,8 @@ export interface Options {
   gracePeriodSeconds?: number;
   propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
   preconditions?: { uid?: string; resourceVersion?: string };
+  /** What the rows of a Table carry. */
+  includeObject?: 'None' | 'Metadata' | 'Object';
   signal?: AbortSignal;
 }
 
