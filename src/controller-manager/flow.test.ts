@@ -7,6 +7,7 @@ import { deployments } from '../api/apps/deployment.ts';
 import { replicaSets } from '../api/apps/replica-set.ts';
 import { statefulSets } from '../api/apps/stateful-set.ts';
 import type { Deployment } from '../api/apps/v1.gen.ts';
+import { jobs } from '../api/batch/job.ts';
 import { configMaps } from '../api/core/config-map.ts';
 import { endpoints } from '../api/core/endpoints.ts';
 import { namespaces } from '../api/core/namespace.ts';
@@ -297,4 +298,43 @@ test('a stateful set comes up in order, with claims', async () => {
   assert.deepEqual(claims.items.map((c) => c.metadata.name).sort(), ['data-db-0', 'data-db-1', 'data-db-2']);
   await client(statefulSets).patch('db', { spec: { replicas: 1 } }, { namespace });
   await until('one', async () => (await names()).length === 1);
+});
+
+test('a job runs to completion', async () => {
+  const { client } = plane;
+  const namespace = 'default';
+  await client(jobs).create({
+    metadata: { name: 'sum', namespace },
+    spec: {
+      completions: 3,
+      parallelism: 2,
+      template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'x' }] } },
+    },
+  });
+  const ends = plane.informers(pods).on({
+    update({ metadata, status }) {
+      if (!metadata.labels?.['batch.kubernetes.io/job-name'] || status?.phase !== 'Running') return;
+      void client(pods).patch(
+        metadata.name!,
+        { status: { phase: 'Succeeded' } },
+        { namespace, subresource: 'status' },
+      );
+    },
+  });
+  await until(
+    'complete',
+    async () => !!(await client(jobs).get('sum', { namespace })).status?.completionTime,
+  );
+  ends();
+  const { status } = await client(jobs).get('sum', { namespace });
+  assert.equal(status?.succeeded, 3);
+  assert.deepEqual(
+    status?.conditions?.map((c) => c.type),
+    ['SuccessCriteriaMet', 'Complete'],
+  );
+  const left = await client(pods).list({ namespace, labelSelector: 'batch.kubernetes.io/job-name=sum' });
+  assert.deepEqual(
+    left.items.map((p) => p.metadata.finalizers ?? []),
+    [[], [], []],
+  );
 });

@@ -1,10 +1,13 @@
 import type { Controller } from '../runtime/environment.ts';
+import { cronJobController } from './cron-job.ts';
 import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointSliceController } from './endpoints/endpoint-slice.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { jobController } from './job/job.ts';
+import { ttlAfterFinishedController } from './job/ttl.ts';
 import { namespaceController } from './namespace.ts';
 import { nodeIpamController } from './node/ipam.ts';
 import { nodeLifecycleController } from './node/lifecycle.ts';
@@ -31,6 +34,9 @@ export const controllers: Controller[] = [
   replicationControllerController,
   daemonSetController,
   statefulSetController,
+  jobController,
+  cronJobController,
+  ttlAfterFinishedController,
   // Nodes, and pods on them.
   nodeIpamController,
   nodeLifecycleController,
