@@ -19,25 +19,46 @@ const results: Record<string, number> = {};
 
 function note(name: string, value: number, unit: string, detail = ''): void {
   results[`${name} (${unit})`] = Math.round(value * 100) / 100;
-  process.stdout.write(`${name.padEnd(44)} ${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0).padStart(9)} ${unit.padEnd(4)} ${detail}\n`);
+  process.stdout.write(
+    `${name.padEnd(44)} ${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0).padStart(9)} ${unit.padEnd(4)} ${detail}\n`,
+  );
 }
-const report = (m: Measured) => note(m.name, m.perSecond, '/s', `p50 ${m.p50Ms.toFixed(2)} ms, p99 ${m.p99Ms.toFixed(2)} ms`);
+const report = (m: Measured) =>
+  note(m.name, m.perSecond, '/s', `p50 ${m.p50Ms.toFixed(2)} ms, p99 ${m.p99Ms.toFixed(2)} ms`);
 
 /** Processor seconds that a process has used. */
 const cpuSeconds = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 };
-const residentMB = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1000;
+const residentMB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1000;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function start(nodes: number): Promise<{ pid: number; readyzMs: number; readyMs: number; stop: () => Promise<void> }> {
+async function start(
+  nodes: number,
+): Promise<{ pid: number; readyzMs: number; readyMs: number; stop: () => Promise<void> }> {
   const began = performance.now();
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, 'up', ...flags, '--api-port', String(port), '--nodes',
-    String(nodes), '--no-kubeconfig-merge'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      cli,
+      'up',
+      ...flags,
+      '--api-port',
+      String(port),
+      '--nodes',
+      String(nodes),
+      '--no-kubeconfig-merge',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   let text = '';
   child.stdout.on('data', (part: Buffer) => (text += part));
-  const ended = new Promise<never>((_, reject) => child.once('exit', (code) => reject(new Error(`the cluster ended with ${code}: ${text}`))));
+  const ended = new Promise<never>((_, reject) =>
+    child.once('exit', (code) => reject(new Error(`the cluster ended with ${code}: ${text}`))),
+  );
   ended.catch(() => {});
   const probe = async () => {
     for (;;) {
@@ -54,7 +75,9 @@ async function start(nodes: number): Promise<{ pid: number; readyzMs: number; re
   const readyzMs = await Promise.race([probe(), ended]);
   while (!text.includes('Ready in')) await Promise.race([sleep(10), ended]);
   return {
-    pid: child.pid!, readyzMs, readyMs: performance.now() - began,
+    pid: child.pid!,
+    readyzMs,
+    readyMs: performance.now() - began,
     async stop() {
       child.kill('SIGTERM');
       await ended.catch(() => {});
@@ -104,7 +127,10 @@ try {
   if (['idle', 'api', 'scheduling', 'start'].some(wanted)) await controlPlane();
   if (wanted('pods') && process.getuid?.() === 0) await realNode();
   if (process.env.BENCH_RECORD === '1') {
-    appendFileSync(join(import.meta.dirname, 'history.jsonl'), `${JSON.stringify({ at: new Date().toISOString().slice(0, 10), results })}\n`);
+    appendFileSync(
+      join(import.meta.dirname, 'history.jsonl'),
+      `${JSON.stringify({ at: new Date().toISOString().slice(0, 10), results })}\n`,
+    );
   }
 } finally {
   rmSync(dir, { recursive: true, force: true });

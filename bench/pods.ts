@@ -4,11 +4,17 @@ import { loadClient } from './load-client.ts';
 
 /** Pods on a real node: one after another, and twenty at once, from the request to Ready. The image is in the node already. */
 export async function realNodeLoad(
-  kubeconfig: string, flags: string[], note: (name: string, value: number, unit: string, detail?: string) => void,
+  kubeconfig: string,
+  flags: string[],
+  note: (name: string, value: number, unit: string, detail?: string) => void,
 ): Promise<void> {
   const { busyboxImage } = await import('../test/images/images.ts');
   const { tarPath } = await busyboxImage('bench-busybox:1');
-  const loaded = spawnSync(process.execPath, [join(import.meta.dirname, '../src/cmd/main.ts'), 'load', tarPath, ...flags], { encoding: 'utf8' });
+  const loaded = spawnSync(
+    process.execPath,
+    [join(import.meta.dirname, '../src/cmd/main.ts'), 'load', tarPath, ...flags],
+    { encoding: 'utf8' },
+  );
   if (loaded.status !== 0) throw new Error(loaded.stderr);
   const { call, watch, close } = loadClient(kubeconfig, 20);
   const base = '/api/v1/namespaces/default/pods';
@@ -16,14 +22,30 @@ export async function realNodeLoad(
   const { metadata } = JSON.parse((await call('GET', base)).toString());
   const stop = await watch(`${base}?watch=1&resourceVersion=${metadata.resourceVersion}`, (line) => {
     const { object } = JSON.parse(line);
-    if (object.status?.conditions?.some((c: { type: string; status: string }) => c.type === 'Ready' && c.status === 'True')) waiting.get(object.metadata.name)?.();
+    if (
+      object.status?.conditions?.some(
+        (c: { type: string; status: string }) => c.type === 'Ready' && c.status === 'True',
+      )
+    )
+      waiting.get(object.metadata.name)?.();
   });
   const run = async (name: string): Promise<number> => {
     const began = performance.now();
     const ready = new Promise<void>((resolve) => waiting.set(name, resolve));
     await call('POST', base, {
       metadata: { name },
-      spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'c', image: 'bench-busybox:1', imagePullPolicy: 'IfNotPresent', command: ['sleep', '3600'] }] } });
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'c',
+            image: 'bench-busybox:1',
+            imagePullPolicy: 'IfNotPresent',
+            command: ['sleep', '3600'],
+          },
+        ],
+      },
+    });
     await ready;
     return performance.now() - began;
   };

@@ -13,7 +13,10 @@ const shapes: Record<string, Parameters<typeof makePod>[1]> = {
         preferredDuringSchedulingIgnoredDuringExecution: [
           {
             weight: 1,
-            podAffinityTerm: { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: labels } },
+            podAffinityTerm: {
+              topologyKey: 'kubernetes.io/hostname',
+              labelSelector: { matchLabels: labels },
+            },
           },
         ],
       },
@@ -21,7 +24,12 @@ const shapes: Record<string, Parameters<typeof makePod>[1]> = {
   },
   spread: {
     topologySpreadConstraints: [
-      { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule', labelSelector: { matchLabels: labels } },
+      {
+        maxSkew: 1,
+        topologyKey: 'zone',
+        whenUnsatisfiable: 'DoNotSchedule',
+        labelSelector: { matchLabels: labels },
+      },
     ],
   },
 };

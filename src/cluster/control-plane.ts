@@ -134,10 +134,7 @@ export async function startControllers(
         .map((s) => s.kind),
     rootCA: certificates.ca.cert,
     clientFor: (name) =>
-      api.clientFor(controllerUser(name), [
-        'system:serviceaccounts',
-        'system:serviceaccounts:kube-system',
-      ]),
+      api.clientFor(controllerUser(name), ['system:serviceaccounts', 'system:serviceaccounts:kube-system']),
     mintToken: async ({ namespace, name, uid }, secret) => {
       const minted = await api.server.tokens.mint(
         { namespace, serviceAccount: { name, uid }, secret, audiences: [], lifetimeSeconds: undefined },

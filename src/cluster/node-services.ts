@@ -1,11 +1,11 @@
 import type { Informers } from '../client/client.ts';
+import { dnsSockets, nodeResolvers } from '../dns/node/sockets.ts';
 import { type DnsServer, startDns } from '../dns/start.ts';
 import type { BackendFactory } from '../kube-proxy/backend.ts';
-import { iptables } from '../kube-proxy/node/iptables.ts';
 import { healthServer } from '../kube-proxy/node/health-server.ts';
+import { iptables } from '../kube-proxy/node/iptables.ts';
 import { simulated } from '../kube-proxy/simulated.ts';
 import { type KubeProxy, startKubeProxy } from '../kube-proxy/start.ts';
-import { dnsSockets, nodeResolvers } from '../dns/node/sockets.ts';
 import type { Log } from '../machinery/log.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import type { ClusterConfig } from './config.ts';
@@ -38,7 +38,10 @@ export function proxyNames(name: string): { prefix: string; mark: number } {
   if (name === 'default') return { prefix: 'KUBE-', mark: 0x4000 };
   let hash = 5381;
   for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 33) ^ name.charCodeAt(i)) >>> 0;
-  return { prefix: `W${(hash % 46_656).toString(36).toUpperCase().padStart(3, '0')}-`, mark: 1 << (16 + (hash % 8)) };
+  return {
+    prefix: `W${(hash % 46_656).toString(36).toUpperCase().padStart(3, '0')}-`,
+    mark: 1 << (16 + (hash % 8)),
+  };
 }
 
 export async function startNodeServices(options: NodeServicesOptions): Promise<NodeServices> {
@@ -46,16 +49,32 @@ export async function startNodeServices(options: NodeServicesOptions): Promise<N
   const common = { informers, clock: systemClock, random: systemRandom, trace };
   const backend: BackendFactory = network ? iptables() : simulated;
   const proxy: KubeProxy = await startKubeProxy({
-    ...common, log: log.child({ component: 'kube-proxy' }), client: api.clientFor('system:kube-proxy', ['system:node-proxier']), nodeName, backend,
-    clusterCIDR: config.podCIDR, owner: `wherry-${config.name}`, ...proxyNames(config.name),
-    ...(network ? { nodeIP: network.nodeIP, podCIDR: network.podCIDR, health: healthServer(network.nodeIP) } : {}),
+    ...common,
+    log: log.child({ component: 'kube-proxy' }),
+    client: api.clientFor('system:kube-proxy', ['system:node-proxier']),
+    nodeName,
+    backend,
+    clusterCIDR: config.podCIDR,
+    owner: `wherry-${config.name}`,
+    ...proxyNames(config.name),
+    ...(network
+      ? { nodeIP: network.nodeIP, podCIDR: network.podCIDR, health: healthServer(network.nodeIP) }
+      : {}),
   });
   const host = network?.nodeIP ?? '127.0.0.1';
   const dns: DnsServer = await startDns({
-    ...common, log: log.child({ component: 'dns' }), client: api.clientFor('system:serviceaccount:kube-system:coredns', []),
-    addresses: [{ host, port: 0 }], clusterDomain: config.clusterDomain, sockets: dnsSockets, upstream: nodeResolvers(),
+    ...common,
+    log: log.child({ component: 'dns' }),
+    client: api.clientFor('system:serviceaccount:kube-system:coredns', []),
+    addresses: [{ host, port: 0 }],
+    clusterDomain: config.clusterDomain,
+    sockets: dnsSockets,
+    upstream: nodeResolvers(),
   });
-  await publishService(api.clientFor('system:apiserver', ['system:masters']), dnsService(config, host, dns.port));
+  await publishService(
+    api.clientFor('system:apiserver', ['system:masters']),
+    dnsService(config, host, dns.port),
+  );
   return {
     status: () => [
       { name: 'kube-proxy', healthy: true, detail: `${proxy.backend.name}` },
@@ -75,6 +94,11 @@ export async function startNodeServices(options: NodeServicesOptions): Promise<N
 /** Removes the rules of a cluster that does not run any more. */
 export async function cleanupProxy(name: string): Promise<void> {
   const { prefix, mark } = proxyNames(name);
-  const backend = await iptables()({ prefix, mark, owner: `wherry-${name}`, log: lineLog((line) => void process.stderr.write(line), 'warn') });
+  const backend = await iptables()({
+    prefix,
+    mark,
+    owner: `wherry-${name}`,
+    log: lineLog((line) => void process.stderr.write(line), 'warn'),
+  });
   await backend.cleanup();
 }

@@ -5,22 +5,36 @@ import type { Informers } from '../client/client.ts';
 import { memoryStore } from '../etcd/memory.ts';
 import { embeddedStore } from '../etcd/node/embedded.ts';
 import { type Kubelet, startKubelet } from '../kubelet/kubelet.ts';
+import { linuxHost } from '../kubelet/node/host.ts';
 import type { Log } from '../machinery/log.ts';
 import { notFound } from '../machinery/status.ts';
 import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
 import type { Explanation } from '../scheduler/explain.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
-import { type ApiService, type Controllers, dataPaths, sharedInformers, startApi, startControllers } from './control-plane.ts';
-import { type NodeServices, startNodeServices } from './node-services.ts';
+import {
+  type ApiService,
+  type Controllers,
+  dataPaths,
+  sharedInformers,
+  startApi,
+  startControllers,
+} from './control-plane.ts';
 import { certificatesIn } from './node/certificates.ts';
 import { claim, release } from './node/instance.ts';
 import { mergeKubeconfig, writeKubeconfig } from './node/kubeconfig.ts';
 import { fileLogs } from './node/logs.ts';
 import { systemClock, systemRandom } from './node/platform.ts';
-import { cgroupRootOf, type NodeNetworkFacts, nodePaths, raiseBridge, type RealRuntime, startRuntime } from './node/real-node.ts';
-import { linuxHost } from '../kubelet/node/host.ts';
+import {
+  cgroupRootOf,
+  type NodeNetworkFacts,
+  nodePaths,
+  type RealRuntime,
+  raiseBridge,
+  startRuntime,
+} from './node/real-node.ts';
 import { kubeletConnections, streams } from './node/streams.ts';
+import { type NodeServices, startNodeServices } from './node-services.ts';
 import { wherryPaths } from './paths.ts';
 import { simulatedNodes } from './simulated-nodes.ts';
 import { type ClusterStatus, statusOf } from './status.ts';
@@ -49,7 +63,10 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-export const nodeNameOf = (): string => hostname().toLowerCase().replace(/[^a-z0-9.-]/g, '-');
+export const nodeNameOf = (): string =>
+  hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]/g, '-');
 
 /** The composition root: everything is made here, in the order in which it depends on one another. */
 export async function startCluster(config: ClusterConfig, progress: Progress): Promise<Cluster> {
@@ -78,21 +95,38 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
     const address = network?.nodeIP;
     const link = streams(connections);
     const api = await startApi({
-      config, certificates, store, log, trace, connectors, paths: extra, upgrade: (...args) => link.upgrade(...args),
-      addresses: [...config.bindAddresses, ...(address ? [address] : [])], hosts: [nodeNameOf(), ...(address ? [address] : [])],
+      config,
+      certificates,
+      store,
+      log,
+      trace,
+      connectors,
+      paths: extra,
+      upgrade: (...args) => link.upgrade(...args),
+      addresses: [...config.bindAddresses, ...(address ? [address] : [])],
+      hosts: [nodeNameOf(), ...(address ? [address] : [])],
     });
     connectors.push(...link.connect(api.server));
     undo.push(() => api.close());
 
     const server = `https://127.0.0.1:${config.apiPort}`;
-    const admin = await certificates.certificate('admin', { commonName: 'kubernetes-admin', organizations: ['system:masters'] });
+    const admin = await certificates.certificate('admin', {
+      commonName: 'kubernetes-admin',
+      organizations: ['system:masters'],
+    });
     const access = { name: `wherry-${config.name}`, server, ca: certificates.ca.cert, ...admin };
     writeKubeconfig(paths.kubeconfig, access);
     const problem = config.userKubeconfig && mergeKubeconfig(config.userKubeconfig, access.name, access);
     if (problem) progress(problem);
     claim({
-      name: config.name, dataDir: config.dataDir, runDir: config.runDir, server, nodes: config.nodes ? [nodeNameOf()] : [],
-      startedAt: new Date(startedAtMs).toISOString(), version });
+      name: config.name,
+      dataDir: config.dataDir,
+      runDir: config.runDir,
+      server,
+      nodes: config.nodes ? [nodeNameOf()] : [],
+      startedAt: new Date(startedAtMs).toISOString(),
+      version,
+    });
     undo.push(() => release(config.dataDir));
     progress(`API server, etcd: ${server} (${Math.round(systemClock.now() - startedAtMs)} ms)`);
 
@@ -102,11 +136,22 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
     const controllers = await startControllers(api, certificates, log, trace, informers);
     undo.push(async () => controllers[Symbol.asyncDispose]());
     const admins = api.clientFor('system:apiserver', ['system:masters']);
-    await Promise.all([publishRanges(admins, config), publishService(admins, kubernetesService(config, address ?? '127.0.0.1'))]);
+    await Promise.all([
+      publishRanges(admins, config),
+      publishService(admins, kubernetesService(config, address ?? '127.0.0.1')),
+    ]);
     informers.start(ended.signal);
     progress('controller manager, scheduler: started');
 
-    const services = await startNodeServices({ config, api, informers, log, trace, network, nodeName: nodeNameOf() });
+    const services = await startNodeServices({
+      config,
+      api,
+      informers,
+      log,
+      trace,
+      network,
+      nodeName: nodeNameOf(),
+    });
     undo.push(() => services.stop());
     if (network && starting) {
       const real = await starting;
@@ -117,14 +162,26 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       const kubelet = await realKubelet({ config, api, informers, log, trace }, network, real);
       kubelets.set(nodeNameOf(), kubelet);
       undo.push(() => kubelet.stop());
-      progress(`node ${nodeNameOf()}: kubelet, containerd${real.containerd.adopted ? ' (still running, taken over)' : ''}, kube-proxy, DNS`);
+      progress(
+        `node ${nodeNameOf()}: kubelet, containerd${real.containerd.adopted ? ' (still running, taken over)' : ''}, kube-proxy, DNS`,
+      );
     }
     const simulated = await simulatedNodes({ config, api, informers, log, trace }, kubelets);
     undo.push(() => simulated.stop());
-    if (config.simulatedNodes) progress(`${config.simulatedNodes} simulated node${config.simulatedNodes > 1 ? 's' : ''}`);
+    if (config.simulatedNodes)
+      progress(`${config.simulatedNodes} simulated node${config.simulatedNodes > 1 ? 's' : ''}`);
 
     const cluster: Cluster = {
-      config, server, kubeconfig: paths.kubeconfig, api, informers, trace, log, kubelets, startedAtMs, stop,
+      config,
+      server,
+      kubeconfig: paths.kubeconfig,
+      api,
+      informers,
+      trace,
+      log,
+      kubelets,
+      startedAtMs,
+      stop,
       status: () => statusOf(cluster, services),
       async why(namespace, name) {
         const pod = informers(pods).get(name, namespace);
@@ -148,20 +205,43 @@ interface Basis {
   trace: Trace;
 }
 
-async function realKubelet({ config, api, informers, log, trace }: Basis, network: NodeNetworkFacts, { runtime }: RealRuntime): Promise<Kubelet> {
+async function realKubelet(
+  { config, api, informers, log, trace }: Basis,
+  network: NodeNetworkFacts,
+  { runtime }: RealRuntime,
+): Promise<Kubelet> {
   const nodeName = nodeNameOf();
   const at = nodePaths(config);
   const cgroupRoot = cgroupRootOf(config.name);
   return startKubelet({
-    client: api.clientFor(`system:node:${nodeName}`, ['system:nodes']), informers, clock: systemClock, random: systemRandom, log, trace, runtime,
-    host: await linuxHost({ clock: systemClock, dataDir: at.kubelet, runDir: at.kubeletRun, logDir: at.podLogs, cgroupRoot }), nodeName, nodeIP: network.nodeIP, podCIDR: network.podCIDR,
-    clusterDNS: addressIn(config.serviceCIDR, 10), clusterDomain: config.clusterDomain,
+    client: api.clientFor(`system:node:${nodeName}`, ['system:nodes']),
+    informers,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    trace,
+    runtime,
+    host: await linuxHost({
+      clock: systemClock,
+      dataDir: at.kubelet,
+      runDir: at.kubeletRun,
+      logDir: at.podLogs,
+      cgroupRoot,
+    }),
+    nodeName,
+    nodeIP: network.nodeIP,
+    podCIDR: network.podCIDR,
+    clusterDNS: addressIn(config.serviceCIDR, 10),
+    clusterDomain: config.clusterDomain,
     cgroupRoot,
   });
 }
 
-async function whenReady(kubelets: Map<string, Kubelet>, services: NodeServices, signal?: AbortSignal): Promise<void> {
+async function whenReady(
+  kubelets: Map<string, Kubelet>,
+  services: NodeServices,
+  signal?: AbortSignal,
+): Promise<void> {
   await Promise.all([...kubelets.values()].map((kubelet) => kubelet.whenReady(signal)));
   await services.ready(signal);
 }
-

@@ -7,7 +7,13 @@ import type { Cluster } from './start.ts';
 
 /** The life of one pod, from what the components recorded. Times are in milliseconds. */
 export interface PodTrace {
-  pod: { namespace: string; name: string; uid: string | undefined; node: string | undefined; ip: string | undefined };
+  pod: {
+    namespace: string;
+    name: string;
+    uid: string | undefined;
+    node: string | undefined;
+    ip: string | undefined;
+  };
   /** The pod and what it was made by, the pod first. */
   lineage: { resource: string; name: string; uid: string | undefined }[];
   records: TraceRecord[];
@@ -45,7 +51,8 @@ export function traceOf(cluster: Cluster, namespace: string, name: string): PodT
     current = object(served.kind.plural, served.kind.group, owner.name);
   }
   return {
-    pod: { namespace, name, uid, node: pod?.spec?.nodeName, ip: pod?.status?.podIP }, lineage,
+    pod: { namespace, name, uid, node: pod?.spec?.nodeName, ip: pod?.status?.podIP },
+    lineage,
     records: records.toSorted((a, b) => a.at - b.at || a.step - b.step),
   };
 }

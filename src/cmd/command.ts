@@ -1,4 +1,4 @@
-import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 /** Something that the user did wrong or that stands in the way: printed as one sentence, exit code 1. */
 export class UserError extends Error {
@@ -38,7 +38,10 @@ export const common = {
 } as const satisfies FlagSpecs;
 export const commonHelp = {
   name: { value: 'NAME', help: 'which cluster; several run side by side under different names' },
-  'data-dir': { value: 'DIR', help: 'where it keeps everything (default /var/lib/wherry/NAME as root, ~/.wherry/NAME else)' },
+  'data-dir': {
+    value: 'DIR',
+    help: 'where it keeps everything (default /var/lib/wherry/NAME as root, ~/.wherry/NAME else)',
+  },
   help: { help: 'this text' },
 } as const;
 
@@ -46,9 +49,17 @@ export async function runSubcommand(command: Subcommand, argv: string[]): Promis
   if (command.raw) return command.run(argv, {});
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
-    parsed = parseArgs({ args: argv, options: command.flags, allowPositionals: true, allowNegative: true }) as typeof parsed;
+    parsed = parseArgs({
+      args: argv,
+      options: command.flags,
+      allowPositionals: true,
+      allowNegative: true,
+    }) as typeof parsed;
   } catch (error) {
-    throw new UserError(`${(error as Error).message.split('. To specify')[0]}; see "wherry ${command.name} --help".`, 2);
+    throw new UserError(
+      `${(error as Error).message.split('. To specify')[0]}; see "wherry ${command.name} --help".`,
+      2,
+    );
   }
   if (parsed.values.help) {
     process.stdout.write(helpOf(command));
@@ -61,9 +72,14 @@ export function helpOf(command: Subcommand): string {
   const rows = Object.entries(command.flags).map(([name, flag]) => {
     const { value, help } = command.help[name]!;
     const short = flag.short ? `-${flag.short}, ` : '';
-    return [`  ${short}--${name}${value ? ` ${value}` : ''}`, help + (flag.default !== undefined && flag.default !== false ? ` (default ${flag.default})` : '')];
+    return [
+      `  ${short}--${name}${value ? ` ${value}` : ''}`,
+      help + (flag.default !== undefined && flag.default !== false ? ` (default ${flag.default})` : ''),
+    ];
   });
   const width = Math.max(...rows.map(([left]) => left!.length)) + 2;
-  const examples = command.examples?.length ? `\nExamples:\n${command.examples.map((e) => `  ${e}`).join('\n')}\n` : '';
+  const examples = command.examples?.length
+    ? `\nExamples:\n${command.examples.map((e) => `  ${e}`).join('\n')}\n`
+    : '';
   return `${command.summary}\n\nUsage: wherry ${command.usage}\n\nFlags:\n${rows.map(([l, r]) => l!.padEnd(width) + r).join('\n')}\n${examples}`;
 }

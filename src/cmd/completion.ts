@@ -18,8 +18,13 @@ _wherry() {
 }
 compdef _wherry wherry
 `,
-  fish: Object.entries(summaries).map(([name, summary]) =>
-    `complete -c wherry -n __fish_use_subcommand -a ${name} -d '${summary.replaceAll("'", "\\'")}'`).join('\n') + '\n',
+  fish:
+    Object.entries(summaries)
+      .map(
+        ([name, summary]) =>
+          `complete -c wherry -n __fish_use_subcommand -a ${name} -d '${summary.replaceAll("'", "\\'")}'`,
+      )
+      .join('\n') + '\n',
 };
 
 export const completion = subcommand({

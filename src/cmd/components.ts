@@ -10,9 +10,9 @@ import { startApi } from '../cluster/control-plane.ts';
 import { certificatesIn } from '../cluster/node/certificates.ts';
 import { writeKubeconfig } from '../cluster/node/kubeconfig.ts';
 import { lineLog, systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
-import { cniBinDir } from '../cri/node/install.ts';
-import { connectRuntime } from '../cri/node/containerd-client.ts';
 import { startControllerManager } from '../controller-manager/start.ts';
+import { connectRuntime } from '../cri/node/containerd-client.ts';
+import { cniBinDir } from '../cri/node/install.ts';
 import { dnsSockets } from '../dns/node/sockets.ts';
 import { startDns } from '../dns/start.ts';
 import { embeddedStore } from '../etcd/node/embedded.ts';
@@ -48,7 +48,14 @@ async function connected(kubeconfig: string | undefined, component: string) {
   const informers = createInformers(client, { clock: systemClock, log: log.child({ component }) });
   const ended = new AbortController();
   return {
-    common: { client, informers, clock: systemClock, random: systemRandom, log: log.child({ component }), trace },
+    common: {
+      client,
+      informers,
+      clock: systemClock,
+      random: systemRandom,
+      log: log.child({ component }),
+      trace,
+    },
     /** Call when the component is wired to the informers. */
     go: () => informers.start(ended.signal),
     stop: { [Symbol.asyncDispose]: async () => ended.abort() } as AsyncDisposable,
@@ -64,133 +71,276 @@ interface Option {
 }
 
 /** A component's subcommand: all its flags take a value, and have upstream's names. */
-function component(name: string, summary: string, options: Option[], run: (flags: Flags) => Promise<number>): Subcommand<any> {
+function component(
+  name: string,
+  summary: string,
+  options: Option[],
+  run: (flags: Flags) => Promise<number>,
+): Subcommand<any> {
   const flags: FlagSpecs = { help: { type: 'boolean', short: 'h' } };
   const help: Record<string, FlagHelp> = { help: { help: 'this text' } };
   for (const option of options) {
-    flags[option.name] = { type: 'string', ...(option.default === undefined ? {} : { default: option.default }) };
+    flags[option.name] = {
+      type: 'string',
+      ...(option.default === undefined ? {} : { default: option.default }),
+    };
     help[option.name] = { value: option.value, help: option.help };
   }
-  return subcommand({ name, usage: `${name} [FLAGS]`, summary, flags, help: help as never, run: (_args, given) => run(given) });
+  return subcommand({
+    name,
+    usage: `${name} [FLAGS]`,
+    summary,
+    flags,
+    help: help as never,
+    run: (_args, given) => run(given),
+  });
 }
 
-const kubeconfigOption: Option = { name: 'kubeconfig', value: 'FILE', help: 'how to reach the API server (default: KUBECONFIG, then the pod\'s own account)' };
-const nodeOption: Option = { name: 'hostname-override', value: 'NAME', help: 'the node\'s name', default: hostname().toLowerCase() };
+const kubeconfigOption: Option = {
+  name: 'kubeconfig',
+  value: 'FILE',
+  help: "how to reach the API server (default: KUBECONFIG, then the pod's own account)",
+};
+const nodeOption: Option = {
+  name: 'hostname-override',
+  value: 'NAME',
+  help: "the node's name",
+  default: hostname().toLowerCase(),
+};
 
-export const apiserver = component('apiserver', 'Runs the API server alone, with its store in the data directory.', [
-  { name: 'name', value: 'NAME', help: 'name of the data directory', default: 'apiserver' },
-  { name: 'data-dir', value: 'DIR', help: 'store, certificates and kubeconfig' },
-  { name: 'bind-address', value: 'IP', help: 'where to listen', default: '127.0.0.1' },
-  { name: 'secure-port', value: 'PORT', help: 'port of HTTPS', default: '6443' },
-  { name: 'service-cluster-ip-range', value: 'CIDR', help: 'addresses of services', default: '10.96.0.0/16' },
-], async (flags) => {
-  const place = placeOf({ name: flags.name!, 'data-dir': flags['data-dir'] });
-  const certificates = await certificatesIn(join(place.dataDir, 'pki'), systemClock.now());
-  const store = embeddedStore(join(place.dataDir, 'etcd'));
-  const port = Number(flags['secure-port']);
-  const api = await startApi({
-    config: {
-      ...place, apiPort: port, bindAddresses: [flags['bind-address']!], store: 'embedded', nodes: 0, simulatedNodes: 0, podCIDR: '10.244.0.0/16',
-      serviceCIDR: flags['service-cluster-ip-range']!, clusterDomain: 'cluster.local', userKubeconfig: undefined,
+export const apiserver = component(
+  'apiserver',
+  'Runs the API server alone, with its store in the data directory.',
+  [
+    { name: 'name', value: 'NAME', help: 'name of the data directory', default: 'apiserver' },
+    { name: 'data-dir', value: 'DIR', help: 'store, certificates and kubeconfig' },
+    { name: 'bind-address', value: 'IP', help: 'where to listen', default: '127.0.0.1' },
+    { name: 'secure-port', value: 'PORT', help: 'port of HTTPS', default: '6443' },
+    {
+      name: 'service-cluster-ip-range',
+      value: 'CIDR',
+      help: 'addresses of services',
+      default: '10.96.0.0/16',
     },
-    certificates, store, log, trace, addresses: [flags['bind-address']!], hosts: [hostname(), flags['bind-address']!], paths: [], connectors: [],
-    upgrade: async (exchange) => exchange.respond(501, { 'content-type': 'text/plain' }, 'this API server runs without kubelets\n'),
-  });
-  const server = `https://${flags['bind-address']}:${port}`;
-  for (const [file, commonName, organizations] of [
-    ['admin', 'kubernetes-admin', ['system:masters']], ['controller-manager', 'system:kube-controller-manager', ['system:masters']],
-    ['scheduler', 'system:kube-scheduler', []], ['proxy', 'system:kube-proxy', []],
-  ] as [string, string, string[]][]) {
-    const pair = await certificates.certificate(file, { commonName, organizations });
-    writeKubeconfig(join(place.dataDir, file === 'admin' ? 'kubeconfig' : `${file}.kubeconfig`), { name: file, server, ca: certificates.ca.cert, ...pair });
-  }
-  process.stdout.write(`API server at ${server}, kubeconfigs in ${place.dataDir}\n`);
-  return serve([{ [Symbol.asyncDispose]: () => store.close() }, { [Symbol.asyncDispose]: () => api.close() }]);
-});
+  ],
+  async (flags) => {
+    const place = placeOf({ name: flags.name!, 'data-dir': flags['data-dir'] });
+    const certificates = await certificatesIn(join(place.dataDir, 'pki'), systemClock.now());
+    const store = embeddedStore(join(place.dataDir, 'etcd'));
+    const port = Number(flags['secure-port']);
+    const api = await startApi({
+      config: {
+        ...place,
+        apiPort: port,
+        bindAddresses: [flags['bind-address']!],
+        store: 'embedded',
+        nodes: 0,
+        simulatedNodes: 0,
+        podCIDR: '10.244.0.0/16',
+        serviceCIDR: flags['service-cluster-ip-range']!,
+        clusterDomain: 'cluster.local',
+        userKubeconfig: undefined,
+      },
+      certificates,
+      store,
+      log,
+      trace,
+      addresses: [flags['bind-address']!],
+      hosts: [hostname(), flags['bind-address']!],
+      paths: [],
+      connectors: [],
+      upgrade: async (exchange) =>
+        exchange.respond(501, { 'content-type': 'text/plain' }, 'this API server runs without kubelets\n'),
+    });
+    const server = `https://${flags['bind-address']}:${port}`;
+    for (const [file, commonName, organizations] of [
+      ['admin', 'kubernetes-admin', ['system:masters']],
+      ['controller-manager', 'system:kube-controller-manager', ['system:masters']],
+      ['scheduler', 'system:kube-scheduler', []],
+      ['proxy', 'system:kube-proxy', []],
+    ] as [string, string, string[]][]) {
+      const pair = await certificates.certificate(file, { commonName, organizations });
+      writeKubeconfig(join(place.dataDir, file === 'admin' ? 'kubeconfig' : `${file}.kubeconfig`), {
+        name: file,
+        server,
+        ca: certificates.ca.cert,
+        ...pair,
+      });
+    }
+    process.stdout.write(`API server at ${server}, kubeconfigs in ${place.dataDir}\n`);
+    return serve([
+      { [Symbol.asyncDispose]: () => store.close() },
+      { [Symbol.asyncDispose]: () => api.close() },
+    ]);
+  },
+);
 
-export const controllerManager = component('controller-manager', 'Runs the controllers alone.', [
-  kubeconfigOption,
-  { name: 'controllers', value: 'LIST', help: 'which: * for all, NAME, -NAME', default: '*' },
-  { name: 'root-ca-file', value: 'FILE', help: 'authority that is published to every namespace' },
-  { name: 'service-account-private-key-file', value: 'FILE', help: 'key that signs tokens of secrets' },
-  { name: 'cluster-cidr', value: 'CIDR', help: 'addresses of pods; nodes get parts of it' },
-], async (flags) => {
-  const { common, go, stop } = await connected(flags.kubeconfig, 'controller-manager');
-  const keyFile = flags['service-account-private-key-file'];
-  const living = { serviceAccount: () => undefined, pod: () => undefined, secret: () => undefined };
-  const keys = keyFile ? { privateKey: text(keyFile), publicKey: text(keyFile.replace(/\.key$/, '.pub')) } : undefined;
-  const issuer = 'https://kubernetes.default.svc.cluster.local';
-  const tokens = keys && (await tokenAuthority(keys, issuer, [issuer], living, uuid));
-  const manager = await startControllerManager({
-    ...common, kinds: allKinds, controllers: flags.controllers!.split(','), ...(flags['root-ca-file'] ? { rootCA: text(flags['root-ca-file']) } : {}),
-    ...(flags['cluster-cidr'] ? { clusterCidrs: [flags['cluster-cidr']] } : {}),
-    ...(tokens ? {
-      mintToken: async ({ namespace, name, uid }: { namespace: string; name: string; uid: string }, secret: { name: string; uid: string }) =>
-        (await tokens.mint({ namespace, serviceAccount: { name, uid }, secret, audiences: [], lifetimeSeconds: undefined }, systemClock.now())).token,
-    } : {}),
-  });
-  go();
-  return serve([stop, manager]);
-});
+export const controllerManager = component(
+  'controller-manager',
+  'Runs the controllers alone.',
+  [
+    kubeconfigOption,
+    { name: 'controllers', value: 'LIST', help: 'which: * for all, NAME, -NAME', default: '*' },
+    { name: 'root-ca-file', value: 'FILE', help: 'authority that is published to every namespace' },
+    { name: 'service-account-private-key-file', value: 'FILE', help: 'key that signs tokens of secrets' },
+    { name: 'cluster-cidr', value: 'CIDR', help: 'addresses of pods; nodes get parts of it' },
+  ],
+  async (flags) => {
+    const { common, go, stop } = await connected(flags.kubeconfig, 'controller-manager');
+    const keyFile = flags['service-account-private-key-file'];
+    const living = { serviceAccount: () => undefined, pod: () => undefined, secret: () => undefined };
+    const keys = keyFile
+      ? { privateKey: text(keyFile), publicKey: text(keyFile.replace(/\.key$/, '.pub')) }
+      : undefined;
+    const issuer = 'https://kubernetes.default.svc.cluster.local';
+    const tokens = keys && (await tokenAuthority(keys, issuer, [issuer], living, uuid));
+    const manager = await startControllerManager({
+      ...common,
+      kinds: allKinds,
+      controllers: flags.controllers!.split(','),
+      ...(flags['root-ca-file'] ? { rootCA: text(flags['root-ca-file']) } : {}),
+      ...(flags['cluster-cidr'] ? { clusterCidrs: [flags['cluster-cidr']] } : {}),
+      ...(tokens
+        ? {
+            mintToken: async (
+              { namespace, name, uid }: { namespace: string; name: string; uid: string },
+              secret: { name: string; uid: string },
+            ) =>
+              (
+                await tokens.mint(
+                  {
+                    namespace,
+                    serviceAccount: { name, uid },
+                    secret,
+                    audiences: [],
+                    lifetimeSeconds: undefined,
+                  },
+                  systemClock.now(),
+                )
+              ).token,
+          }
+        : {}),
+    });
+    go();
+    return serve([stop, manager]);
+  },
+);
 
-export const scheduler = component('scheduler', 'Runs the scheduler alone.', [kubeconfigOption], async (flags) => {
-  const { common, go, stop } = await connected(flags.kubeconfig, 'scheduler');
-  const running = await startScheduler(common);
-  go();
-  return serve([stop, running]);
-});
+export const scheduler = component(
+  'scheduler',
+  'Runs the scheduler alone.',
+  [kubeconfigOption],
+  async (flags) => {
+    const { common, go, stop } = await connected(flags.kubeconfig, 'scheduler');
+    const running = await startScheduler(common);
+    go();
+    return serve([stop, running]);
+  },
+);
 
-export const kubelet = component('kubelet', 'Runs the kubelet alone, on any CRI v1 runtime.', [
-  kubeconfigOption, nodeOption,
-  { name: 'container-runtime-endpoint', value: 'SOCKET', help: 'the runtime\'s socket', default: 'unix:///run/containerd/containerd.sock' },
-  { name: 'root-dir', value: 'DIR', help: 'volumes and logs', default: '/var/lib/kubelet' },
-  { name: 'node-ip', value: 'IP', help: 'the node\'s address', default: '127.0.0.1' },
-  { name: 'pod-cidr', value: 'CIDR', help: 'addresses of this node\'s pods' },
-  { name: 'cluster-dns', value: 'IP', help: 'resolver of pods' },
-  { name: 'cluster-domain', value: 'DOMAIN', help: 'domain of the cluster', default: 'cluster.local' },
-  { name: 'max-pods', value: 'N', help: 'most pods on this node', default: '110' },
-  { name: 'cgroup-root', value: 'PATH', help: 'under which cgroup pods are', default: '' },
-], async (flags) => {
-  if (!cniBinDir()) throw new UserError('the CNI plugins are missing: install containernetworking-plugins.');
-  const { common, go, stop } = await connected(flags.kubeconfig, 'kubelet');
-  const dir = flags['root-dir']!;
-  const runtime = connectRuntime(flags['container-runtime-endpoint']!.replace(/^unix:\/\//, ''), { log });
-  go();
-  const running = await startKubelet({
-    ...common, runtime, nodeName: flags['hostname-override']!, nodeIP: flags['node-ip']!, podCIDR: flags['pod-cidr'], clusterDNS: flags['cluster-dns'],
-    clusterDomain: flags['cluster-domain'], maxPods: Number(flags['max-pods']), cgroupRoot: flags['cgroup-root'],
-    host: await linuxHost({ clock: systemClock, dataDir: dir, runDir: join(dir, 'run'), logDir: join(dir, 'pod-logs'), cgroupRoot: flags['cgroup-root'] }),
-  });
-  return serve([stop, runtime, running]);
-});
+export const kubelet = component(
+  'kubelet',
+  'Runs the kubelet alone, on any CRI v1 runtime.',
+  [
+    kubeconfigOption,
+    nodeOption,
+    {
+      name: 'container-runtime-endpoint',
+      value: 'SOCKET',
+      help: "the runtime's socket",
+      default: 'unix:///run/containerd/containerd.sock',
+    },
+    { name: 'root-dir', value: 'DIR', help: 'volumes and logs', default: '/var/lib/kubelet' },
+    { name: 'node-ip', value: 'IP', help: "the node's address", default: '127.0.0.1' },
+    { name: 'pod-cidr', value: 'CIDR', help: "addresses of this node's pods" },
+    { name: 'cluster-dns', value: 'IP', help: 'resolver of pods' },
+    { name: 'cluster-domain', value: 'DOMAIN', help: 'domain of the cluster', default: 'cluster.local' },
+    { name: 'max-pods', value: 'N', help: 'most pods on this node', default: '110' },
+    { name: 'cgroup-root', value: 'PATH', help: 'under which cgroup pods are', default: '' },
+  ],
+  async (flags) => {
+    if (!cniBinDir())
+      throw new UserError('the CNI plugins are missing: install containernetworking-plugins.');
+    const { common, go, stop } = await connected(flags.kubeconfig, 'kubelet');
+    const dir = flags['root-dir']!;
+    const runtime = connectRuntime(flags['container-runtime-endpoint']!.replace(/^unix:\/\//, ''), { log });
+    go();
+    const running = await startKubelet({
+      ...common,
+      runtime,
+      nodeName: flags['hostname-override']!,
+      nodeIP: flags['node-ip']!,
+      podCIDR: flags['pod-cidr'],
+      clusterDNS: flags['cluster-dns'],
+      clusterDomain: flags['cluster-domain'],
+      maxPods: Number(flags['max-pods']),
+      cgroupRoot: flags['cgroup-root'],
+      host: await linuxHost({
+        clock: systemClock,
+        dataDir: dir,
+        runDir: join(dir, 'run'),
+        logDir: join(dir, 'pod-logs'),
+        cgroupRoot: flags['cgroup-root'],
+      }),
+    });
+    return serve([stop, runtime, running]);
+  },
+);
 
-export const proxy = component('proxy', 'Runs kube-proxy alone.', [
-  kubeconfigOption, nodeOption,
-  { name: 'proxy-mode', value: 'iptables|simulated', help: 'where rules go', default: 'iptables' },
-  { name: 'cluster-cidr', value: 'CIDR', help: 'addresses of pods: what comes from elsewhere is masqueraded' },
-  { name: 'node-ip', value: 'IP', help: 'the node\'s address' },
-], async (flags) => {
-  const { common, go, stop } = await connected(flags.kubeconfig, 'kube-proxy');
-  const mode = flags['proxy-mode'];
-  if (mode !== 'iptables' && mode !== 'simulated') throw new UserError(`--proxy-mode takes "iptables" or "simulated", not "${mode}".`, 2);
-  const running = await startKubeProxy({
-    ...common, nodeName: flags['hostname-override']!, backend: mode === 'iptables' ? iptables() : simulated, clusterCIDR: flags['cluster-cidr'],
-    nodeIP: flags['node-ip'] });
-  go();
-  return serve([stop, running]);
-});
+export const proxy = component(
+  'proxy',
+  'Runs kube-proxy alone.',
+  [
+    kubeconfigOption,
+    nodeOption,
+    { name: 'proxy-mode', value: 'iptables|simulated', help: 'where rules go', default: 'iptables' },
+    {
+      name: 'cluster-cidr',
+      value: 'CIDR',
+      help: 'addresses of pods: what comes from elsewhere is masqueraded',
+    },
+    { name: 'node-ip', value: 'IP', help: "the node's address" },
+  ],
+  async (flags) => {
+    const { common, go, stop } = await connected(flags.kubeconfig, 'kube-proxy');
+    const mode = flags['proxy-mode'];
+    if (mode !== 'iptables' && mode !== 'simulated')
+      throw new UserError(`--proxy-mode takes "iptables" or "simulated", not "${mode}".`, 2);
+    const running = await startKubeProxy({
+      ...common,
+      nodeName: flags['hostname-override']!,
+      backend: mode === 'iptables' ? iptables() : simulated,
+      clusterCIDR: flags['cluster-cidr'],
+      nodeIP: flags['node-ip'],
+    });
+    go();
+    return serve([stop, running]);
+  },
+);
 
-export const dns = component('dns', 'Runs the DNS server alone.', [
-  kubeconfigOption,
-  { name: 'conf', value: 'COREFILE', help: 'its configuration (default: cluster.local, forwarding the rest)' },
-  { name: 'address', value: 'IP', help: 'where to listen', default: '127.0.0.1' },
-  { name: 'dns.port', value: 'PORT', help: 'port of UDP and TCP', default: '1053' },
-], async (flags) => {
-  const { common, go, stop } = await connected(flags.kubeconfig, 'dns');
-  const running = await startDns({
-    ...common, sockets: dnsSockets, addresses: [{ host: flags.address!, port: Number(flags['dns.port']) }],
-    ...(flags.conf ? { corefile: text(flags.conf) } : {}) });
-  go();
-  process.stdout.write(`DNS at ${flags.address}:${running.port}\n`);
-  return serve([stop, running]);
-});
+export const dns = component(
+  'dns',
+  'Runs the DNS server alone.',
+  [
+    kubeconfigOption,
+    {
+      name: 'conf',
+      value: 'COREFILE',
+      help: 'its configuration (default: cluster.local, forwarding the rest)',
+    },
+    { name: 'address', value: 'IP', help: 'where to listen', default: '127.0.0.1' },
+    { name: 'dns.port', value: 'PORT', help: 'port of UDP and TCP', default: '1053' },
+  ],
+  async (flags) => {
+    const { common, go, stop } = await connected(flags.kubeconfig, 'dns');
+    const running = await startDns({
+      ...common,
+      sockets: dnsSockets,
+      addresses: [{ host: flags.address!, port: Number(flags['dns.port']) }],
+      ...(flags.conf ? { corefile: text(flags.conf) } : {}),
+    });
+    go();
+    process.stdout.write(`DNS at ${flags.address}:${running.port}\n`);
+    return serve([stop, running]);
+  },
+);

@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync, watch } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  watch,
+} from 'node:fs';
 import { join } from 'node:path';
 import { common, commonHelp, subcommand, UserError } from './command.ts';
 import { placeOf } from './place.ts';
@@ -6,16 +15,29 @@ import { placeOf } from './place.ts';
 export const logs = subcommand({
   name: 'logs',
   usage: 'logs COMPONENT [-f] [--tail N]',
-  summary: 'Prints the log of a component: apiserver, controller-manager, scheduler, kubelet, containerd, kube-proxy, dns …',
+  summary:
+    'Prints the log of a component: apiserver, controller-manager, scheduler, kubelet, containerd, kube-proxy, dns …',
   flags: { ...common, follow: { type: 'boolean', short: 'f' }, tail: { type: 'string', default: '200' } },
-  help: { ...commonHelp, follow: { help: 'go on as it grows' }, tail: { value: 'N', help: 'how many lines back' } },
+  help: {
+    ...commonHelp,
+    follow: { help: 'go on as it grows' },
+    tail: { value: 'N', help: 'how many lines back' },
+  },
   async run(args, flags: { name: string; 'data-dir'?: string; follow?: boolean; tail: string }) {
     const dir = join(placeOf(flags).dataDir, 'logs');
-    const names = existsSync(dir) ? readdirSync(dir).filter((f) => f.endsWith('.log')).map((f) => f.slice(0, -4)).sort() : [];
+    const names = existsSync(dir)
+      ? readdirSync(dir)
+          .filter((f) => f.endsWith('.log'))
+          .map((f) => f.slice(0, -4))
+          .sort()
+      : [];
     const [component] = args;
     if (!component || !names.includes(component)) {
       const choice = names.length ? `choose one of ${names.join(', ')}` : `there are none in ${dir} yet`;
-      throw new UserError(component ? `there is no log of "${component}": ${choice}.` : `whose log? ${choice}.`, 2);
+      throw new UserError(
+        component ? `there is no log of "${component}": ${choice}.` : `whose log? ${choice}.`,
+        2,
+      );
     }
     const path = join(dir, `${component}.log`);
     const text = readFileSync(path, 'utf8');

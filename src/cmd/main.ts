@@ -25,7 +25,9 @@ const loaders: Record<string, () => Promise<{ [name: string]: Subcommand }>> = {
 
 function usage(): string {
   const width = Math.max(...Object.keys(summaries).map((name) => name.length)) + 2;
-  const list = Object.entries(summaries).map(([name, summary]) => `  ${name.padEnd(width)}${summary}`).join('\n');
+  const list = Object.entries(summaries)
+    .map(([name, summary]) => `  ${name.padEnd(width)}${summary}`)
+    .join('\n');
   return `Wherry: Kubernetes v1.36 in one process.\n\nUsage: wherry COMMAND [FLAGS]\n\nCommands:\n${list}\n\n"wherry COMMAND --help" tells more of each.\n`;
 }
 
@@ -53,7 +55,8 @@ try {
   if (process.exitCode !== 0) process.exit();
 } catch (error) {
   const { message, code } = error as Error & { code?: unknown };
-  if (error instanceof UserError || error instanceof DataDirectoryError) process.stderr.write(`wherry: ${message}\n`);
+  if (error instanceof UserError || error instanceof DataDirectoryError)
+    process.stderr.write(`wherry: ${message}\n`);
   else process.stderr.write(`wherry: ${process.env.WHERRY_DEBUG ? (error as Error).stack : message}\n`);
   process.exit(error instanceof UserError ? error.code : typeof code === 'number' ? code : 1);
 }

@@ -3,7 +3,8 @@ import { ask } from './api.ts';
 import { common, commonHelp, subcommand } from './command.ts';
 import { demandRunning } from './place.ts';
 
-const size = (bytes: number): string => (bytes > 1e6 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e3).toFixed(0)} kB`);
+const size = (bytes: number): string =>
+  bytes > 1e6 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e3).toFixed(0)} kB`;
 
 export const status = subcommand({
   name: 'status',
@@ -28,7 +29,12 @@ function render(s: ClusterStatus): string {
   ];
   const more = s.nodes.length > 20 ? `and ${s.nodes.length - 20} more nodes\n` : '';
   const widths = [0, 1].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return `cluster ${s.name}, wherry ${s.version}, process ${s.pid}, up ${s.upSeconds} s, ${size(s.memoryBytes)} of memory\n`
-    + `data in ${s.dataDir}, store ${s.store.kind}, ${size(s.store.bytes)}\n\n`
-    + rows.map((row) => `${row[0]!.padEnd(widths[0]!)}  ${row[1]!.padEnd(widths[1]!)}  ${row[2]}`.trimEnd()).join('\n') + `\n${more}`;
+  return (
+    `cluster ${s.name}, wherry ${s.version}, process ${s.pid}, up ${s.upSeconds} s, ${size(s.memoryBytes)} of memory\n` +
+    `data in ${s.dataDir}, store ${s.store.kind}, ${size(s.store.bytes)}\n\n` +
+    rows
+      .map((row) => `${row[0]!.padEnd(widths[0]!)}  ${row[1]!.padEnd(widths[1]!)}  ${row[2]}`.trimEnd())
+      .join('\n') +
+    `\n${more}`
+  );
 }

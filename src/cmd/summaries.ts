@@ -6,7 +6,7 @@ export const summaries: Record<string, string> = {
   logs: 'the log of a component',
   kubeconfig: 'print the kubeconfig (or its path)',
   load: 'import an image archive into the node',
-  trace: 'the eight steps of a pod\'s life, as they happened',
+  trace: "the eight steps of a pod's life, as they happened",
   why: 'why a pod is, or is not, on a node',
   kubectl: 'the command line of Kubernetes',
   completion: 'a completion script for bash, zsh or fish',

@@ -27,7 +27,8 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 export const up = subcommand({
   name: 'up',
   usage: 'up [FLAGS]',
-  summary: 'Starts a cluster: installs what the node lacks, makes certificates, starts every component, waits until it is ready.',
+  summary:
+    'Starts a cluster: installs what the node lacks, makes certificates, starts every component, waits until it is ready.',
   flags: {
     ...common,
     nodes: { type: 'string' },
@@ -48,11 +49,21 @@ export const up = subcommand({
     detach: { help: 'leave it running in the background' },
     wait: { help: 'with --detach: return when the nodes are Ready and DNS answers' },
     install: { help: 'install what is missing; --no-install only tells' },
-    'kubeconfig-merge': { help: 'add the context wherry-NAME to your own kubeconfig; --no-kubeconfig-merge leaves it alone' },
+    'kubeconfig-merge': {
+      help: 'add the context wherry-NAME to your own kubeconfig; --no-kubeconfig-merge leaves it alone',
+    },
   },
-  examples: ['wherry up', 'wherry up --detach --wait', 'wherry up --name dev --api-port 6444 --nodes 0 --simulated-nodes 100'],
+  examples: [
+    'wherry up',
+    'wherry up --detach --wait',
+    'wherry up --name dev --api-port 6444 --nodes 0 --simulated-nodes 100',
+  ],
   async run(args, flags: UpFlags) {
-    if (args.length) throw new UserError(`"up" takes no arguments, but was given "${args.join(' ')}"; see "wherry up --help".`, 2);
+    if (args.length)
+      throw new UserError(
+        `"up" takes no arguments, but was given "${args.join(' ')}"; see "wherry up --help".`,
+        2,
+      );
     const place = placeOf(flags);
     const running = runningInstance(place.dataDir);
     if (running) {
@@ -68,23 +79,34 @@ export const up = subcommand({
 });
 
 const portSentence = (port: number, problem: string): string =>
-  problem === 'EADDRINUSE' ? `port ${port} is in use: end what uses it ("ss -ltnp 'sport = :${port}'" tells), or choose another with --api-port.`
-    : problem === 'EACCES' ? `port ${port} may not be used by this user: choose one above 1023 with --api-port.`
+  problem === 'EADDRINUSE'
+    ? `port ${port} is in use: end what uses it ("ss -ltnp 'sport = :${port}'" tells), or choose another with --api-port.`
+    : problem === 'EACCES'
+      ? `port ${port} may not be used by this user: choose one above 1023 with --api-port.`
       : `port ${port} cannot be used (${problem}): choose another with --api-port.`;
 
 function whole(name: string, text: string, least: number, most: number): number {
   const n = Number(text);
-  if (!Number.isInteger(n) || n < least || n > most) throw new UserError(`--${name} takes a whole number from ${least} to ${most}, not "${text}".`, 2);
+  if (!Number.isInteger(n) || n < least || n > most)
+    throw new UserError(`--${name} takes a whole number from ${least} to ${most}, not "${text}".`, 2);
   return n;
 }
 
 function configOf(flags: UpFlags, place: { name: string; dataDir: string; runDir: string }): ClusterConfig {
-  if (flags.store !== 'memory' && flags.store !== 'embedded') throw new UserError(`--store takes "memory" or "embedded", not "${flags.store}".`, 2);
+  if (flags.store !== 'memory' && flags.store !== 'embedded')
+    throw new UserError(`--store takes "memory" or "embedded", not "${flags.store}".`, 2);
   return {
-    ...place, ...rangesFor(place.name), apiPort: whole('api-port', flags['api-port'], 1, 65535), bindAddresses: ['127.0.0.1'], store: flags.store,
+    ...place,
+    ...rangesFor(place.name),
+    apiPort: whole('api-port', flags['api-port'], 1, 65535),
+    bindAddresses: ['127.0.0.1'],
+    store: flags.store,
     nodes: flags.nodes === undefined ? -1 : whole('nodes', flags.nodes, 0, 1),
-    simulatedNodes: whole('simulated-nodes', flags['simulated-nodes'], 0, 250), clusterDomain: 'cluster.local',
-    userKubeconfig: flags['kubeconfig-merge'] ? (process.env.KUBECONFIG?.split(':')[0] || join(homedir(), '.kube', 'config')) : undefined,
+    simulatedNodes: whole('simulated-nodes', flags['simulated-nodes'], 0, 250),
+    clusterDomain: 'cluster.local',
+    userKubeconfig: flags['kubeconfig-merge']
+      ? process.env.KUBECONFIG?.split(':')[0] || join(homedir(), '.kube', 'config')
+      : undefined,
   };
 }
 
@@ -103,7 +125,9 @@ async function settleNodes(config: ClusterConfig, flags: UpFlags): Promise<void>
   if (asked === 1) throw new UserError(`this machine cannot run a real node: ${problem}.`);
   config.nodes = 0;
   if (!config.simulatedNodes) config.simulatedNodes = 1;
-  say(`No containers here (${problem}): starting with ${config.simulatedNodes} simulated node${config.simulatedNodes > 1 ? 's' : ''} instead.`);
+  say(
+    `No containers here (${problem}): starting with ${config.simulatedNodes} simulated node${config.simulatedNodes > 1 ? 's' : ''} instead.`,
+  );
 }
 
 async function foreground(config: ClusterConfig, flags: UpFlags): Promise<number> {
@@ -111,14 +135,19 @@ async function foreground(config: ClusterConfig, flags: UpFlags): Promise<number
   try {
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new UserError(`the data directory ${config.dataDir} cannot be made (${(error as Error).message}): choose another with --data-dir.`);
+    throw new UserError(
+      `the data directory ${config.dataDir} cannot be made (${(error as Error).message}): choose another with --data-dir.`,
+    );
   }
   await settleNodes(config, flags);
   const { startCluster } = await import('../cluster/start.ts');
   const cluster = await startCluster(config, say);
   const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => ended.abort());
-  await Promise.race([cluster.ready(ended.signal), new Promise((resolve) => ended.signal.addEventListener('abort', resolve))]);
+  await Promise.race([
+    cluster.ready(ended.signal),
+    new Promise((resolve) => ended.signal.addEventListener('abort', resolve)),
+  ]);
   if (!ended.signal.aborted) {
     say(`Ready in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
     process.send?.('ready');
@@ -132,9 +161,11 @@ async function foreground(config: ClusterConfig, flags: UpFlags): Promise<number
 
 function hints(dataDir: string, name: string): void {
   const option = name === 'default' ? '' : ` --name ${name}`;
-  say(`\nKubeconfig: ${join(dataDir, 'kubeconfig')} (context wherry-${name})\n`
-    + `Go on:      kubectl --kubeconfig ${join(dataDir, 'kubeconfig')} get nodes\n`
-    + `            npm exec -- wherry status${option}      npm exec -- wherry trace POD${option}      npm run down${option ? ` --${option}` : ''}`);
+  say(
+    `\nKubeconfig: ${join(dataDir, 'kubeconfig')} (context wherry-${name})\n` +
+      `Go on:      kubectl --kubeconfig ${join(dataDir, 'kubeconfig')} get nodes\n` +
+      `            npm exec -- wherry status${option}      npm exec -- wherry trace POD${option}      npm run down${option ? ` --${option}` : ''}`,
+  );
 }
 
 /** Starts the same again in the background, and reports from there until it is up (or, with --wait, ready). */
@@ -144,7 +175,11 @@ async function detach(config: ClusterConfig, flags: UpFlags): Promise<number> {
   const output = join(logDir, 'up.log');
   const fd = openSync(output, 'w', 0o600);
   const args = process.argv.slice(1).filter((arg) => !['--detach', '-d', '--wait'].includes(arg));
-  const child = spawn(process.execPath, [...process.execArgv, ...args], { detached: true, stdio: ['ignore', fd, fd, 'ipc'], cwd: '/' });
+  const child = spawn(process.execPath, [...process.execArgv, ...args], {
+    detached: true,
+    stdio: ['ignore', fd, fd, 'ipc'],
+    cwd: '/',
+  });
   let told = 0;
   const tell = () => {
     const text = readFileSync(output, 'utf8');
@@ -165,7 +200,8 @@ async function detach(config: ClusterConfig, flags: UpFlags): Promise<number> {
   });
   clearInterval(follow);
   tell();
-  if (typeof outcome === 'number') throw new UserError(`the cluster did not start (see above, and ${logDir}).`);
+  if (typeof outcome === 'number')
+    throw new UserError(`the cluster did not start (see above, and ${logDir}).`);
   child.disconnect();
   child.unref();
   if (outcome === 'up') hints(config.dataDir, config.name);

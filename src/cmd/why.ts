@@ -7,13 +7,24 @@ export const why = subcommand({
   name: 'why',
   usage: 'why POD [-n NAMESPACE] [-o json]',
   summary: 'Says what each plugin of the scheduler thinks of each node for this pod, now.',
-  flags: { ...common, namespace: { type: 'string', short: 'n', default: 'default' }, output: { type: 'string', short: 'o' } },
-  help: { ...commonHelp, namespace: { value: 'NS', help: 'the pod\'s namespace' }, output: { value: 'json', help: 'as JSON' } },
+  flags: {
+    ...common,
+    namespace: { type: 'string', short: 'n', default: 'default' },
+    output: { type: 'string', short: 'o' },
+  },
+  help: {
+    ...commonHelp,
+    namespace: { value: 'NS', help: "the pod's namespace" },
+    output: { value: 'json', help: 'as JSON' },
+  },
   async run(args, flags: { name: string; 'data-dir'?: string; namespace: string; output?: string }) {
     const pod = args[0]?.replace(/^pods?\//, '');
     if (!pod) throw new UserError('which pod? Say "wherry why POD".', 2);
     const { dataDir } = demandRunning(flags);
-    const found = await ask<Explanation>(dataDir, `/wherry/why/${encodeURIComponent(flags.namespace)}/${encodeURIComponent(pod)}`);
+    const found = await ask<Explanation>(
+      dataDir,
+      `/wherry/why/${encodeURIComponent(flags.namespace)}/${encodeURIComponent(pod)}`,
+    );
     process.stdout.write(flags.output === 'json' ? `${JSON.stringify(found, null, 2)}\n` : draw(found));
     return 0;
   },
@@ -26,7 +37,10 @@ function draw({ rejected, nodes }: Explanation): string {
   for (const { node, fits, filters, scores, total } of [...fitting, ...nodes.filter((n) => !n.fits)]) {
     lines.push('', `${fits ? 'fits  ' : 'no    '} ${node}${fits ? `  score ${total}` : ''}`);
     if (fits) for (const s of scores) lines.push(`          ${s.plugin}: ${s.score} x ${s.weight}`);
-    else for (const f of filters) if (f.verdict !== 'fits' && f.verdict !== 'nothing to check') lines.push(`          ${f.plugin}: ${f.verdict}`);
+    else
+      for (const f of filters)
+        if (f.verdict !== 'fits' && f.verdict !== 'nothing to check')
+          lines.push(`          ${f.plugin}: ${f.verdict}`);
   }
   return `${lines.join('\n')}\n`;
 }

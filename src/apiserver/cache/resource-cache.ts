@@ -121,16 +121,39 @@ export class ResourceCache {
     for (const watcher of this.#watchers) watcher(event);
   }
 
-  /** Everything after `revision`, then all that comes. Throws 410 when that is longer ago than the window reaches. */
+  /** Everything after `revision`, then all that comes. Throws 410 when that is longer ago than window and store reach. */
   watch(revision: number, watcher: CacheWatcher): () => void {
-    if (revision < this.#forgotten) {
-      throw gone(`too old resource version: ${revision} (${this.#forgotten})`);
-    }
+    for (const event of revision < this.#forgotten ? this.#past(revision) : []) watcher(event);
     let first = this.#window.length;
     while (first > 0 && this.#window[first - 1]!.revision > revision) first--;
     for (const event of this.#window.slice(first)) watcher(event);
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
+  }
+
+  /** What the store still knows of the time before the window: a client may resume across a restart. Throws 410. */
+  #past(revision: number): CacheEvent[] {
+    const found: StoreEvent[] = [];
+    let lost: Error | undefined;
+    const stop = this.#store.watch({
+      key: this.prefix,
+      end: prefixEnd(this.prefix),
+      startRevision: revision + 1,
+      onEvents: (events) => found.push(...events),
+      onEnd: (error) => {
+        lost = error;
+      },
+    });
+    stop();
+    if (lost) throw gone(`too old resource version: ${revision} (${this.#forgotten})`);
+    const entry = (kv: StoreEvent['kv'], at = kv.modRevision) =>
+      Entry.fromBytes(this.kind, kv.key, kv.value, at);
+    return found
+      .filter(({ kv }) => kv.modRevision <= this.#forgotten)
+      .flatMap(({ type, kv, previous }) => {
+        if (type === 'put') return [new CacheEvent(entry(kv), previous && entry(previous), false)];
+        return previous ? [new CacheEvent(entry(previous, kv.modRevision), entry(previous), true)] : [];
+      });
   }
 
   get watchers(): number {

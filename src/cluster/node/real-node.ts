@@ -2,11 +2,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { bridgeName } from '../../cni/bridge.ts';
 import { setUpBridgeNetwork } from '../../cni/node/bridge-network.ts';
+import type { ContainerRuntime } from '../../cri/cri.ts';
 import { type Containerd, startContainerd } from '../../cri/node/containerd.ts';
 import { connectRuntime } from '../../cri/node/containerd-client.ts';
 import { cniBinDir, installPackages, missingPackages, requirements } from '../../cri/node/install.ts';
 import { preflight, tuneKernel } from '../../cri/node/preflight.ts';
-import type { ContainerRuntime } from '../../cri/cri.ts';
 import type { Log } from '../../machinery/log.ts';
 import { runCommand } from '../../machinery/node/command.ts';
 import { addressIn, type ClusterConfig, nodePodCIDR } from '../config.ts';
@@ -33,13 +33,20 @@ export interface NodeNetworkFacts {
 }
 
 /** Can this machine run containers? Installs what is missing when it may. Returns why not, or undefined. */
-export async function prepareMachine(install: boolean, log: Log, progress: Progress): Promise<string | undefined> {
+export async function prepareMachine(
+  install: boolean,
+  log: Log,
+  progress: Progress,
+): Promise<string | undefined> {
   if (process.platform !== 'linux') return `this is ${process.platform}, and containers need Linux`;
   if (process.getuid?.() !== 0) return 'not root';
   const missing = missingPackages();
   if (missing.length) {
-    const why = missing.map((name) => `${name} (${requirements.find((r) => r.package === name)!.programs.join(', ')})`).join(', ');
-    if (!install) return `missing from the distribution: ${why}; run "apt-get install ${missing.join(' ')}", or leave --no-install out`;
+    const why = missing
+      .map((name) => `${name} (${requirements.find((r) => r.package === name)!.programs.join(', ')})`)
+      .join(', ');
+    if (!install)
+      return `missing from the distribution: ${why}; run "apt-get install ${missing.join(' ')}", or leave --no-install out`;
     progress(`installing from the distribution: ${why}`);
     try {
       await installPackages(missing, { log });
@@ -62,7 +69,9 @@ export async function raiseBridge(config: ClusterConfig, log: Log): Promise<Node
   const nodeIP = addressIn(podCIDR, 1);
   await runCommand('ip', ['link', 'add', bridge, 'type', 'bridge'], { accept: [2] });
   const { stdout } = await runCommand('ip', ['-j', 'addr', 'show', 'dev', bridge]);
-  const has = (JSON.parse(stdout) as { addr_info?: { local?: string }[] }[]).flatMap((l) => l.addr_info ?? []).some((a) => a.local === nodeIP);
+  const has = (JSON.parse(stdout) as { addr_info?: { local?: string }[] }[])
+    .flatMap((l) => l.addr_info ?? [])
+    .some((a) => a.local === nodeIP);
   if (!has) await runCommand('ip', ['addr', 'add', `${nodeIP}/24`, 'dev', bridge], { accept: [2] });
   await runCommand('ip', ['link', 'set', bridge, 'up']);
   log.info('pod network', { bridge, podCIDR, nodeIP });
@@ -75,15 +84,27 @@ export interface RealRuntime {
 }
 
 /** containerd with its network; taken over where it still runs. */
-export async function startRuntime(config: ClusterConfig, network: NodeNetworkFacts, log: Log): Promise<RealRuntime> {
+export async function startRuntime(
+  config: ClusterConfig,
+  network: NodeNetworkFacts,
+  log: Log,
+): Promise<RealRuntime> {
   const paths = nodePaths(config);
   mkdirSync(paths.run, { recursive: true });
   await setUpBridgeNetwork({
-    name: `wherry-${config.name}`, podCIDR: network.podCIDR, bridge: network.bridge, ipamDir: paths.ipam, confDir: paths.cniConf,
+    name: `wherry-${config.name}`,
+    podCIDR: network.podCIDR,
+    bridge: network.bridge,
+    ipamDir: paths.ipam,
+    confDir: paths.cniConf,
     clusterCIDR: config.podCIDR,
   });
   const containerd = await startContainerd({
-    dataDir: paths.containerd, runDir: paths.run, log: log.child({ component: 'containerd' }), clock: systemClock, cniConfDir: paths.cniConf,
+    dataDir: paths.containerd,
+    runDir: paths.run,
+    log: log.child({ component: 'containerd' }),
+    clock: systemClock,
+    cniConfDir: paths.cniConf,
     cniBinDir: cniBinDir(),
   });
   return { containerd, runtime: connectRuntime(containerd.socket, { log }) };

@@ -9,13 +9,20 @@ import { lineLog, systemClock } from './platform.ts';
 import { nodePaths } from './real-node.ts';
 
 /** Takes away what a real node left on the machine: containers, mounts, bridge, rules. Returns what it did. */
-export async function removeNode(place: { name: string; dataDir: string; runDir: string }): Promise<string[]> {
+export async function removeNode(place: {
+  name: string;
+  dataDir: string;
+  runDir: string;
+}): Promise<string[]> {
   const done: string[] = [];
   if (process.getuid?.() !== 0) return done;
   const at = nodePaths(place);
   const log = lineLog((line) => void process.stderr.write(line), 'warn');
   if (existsSync(at.containerd) && findProgram('ctr')) {
-    await stopContainerd({ dataDir: at.containerd, runDir: at.run, log, clock: systemClock }, { containers: true });
+    await stopContainerd(
+      { dataDir: at.containerd, runDir: at.run, log, clock: systemClock },
+      { containers: true },
+    );
     done.push('containers and containerd: ended');
   }
   if (findProgram('iptables') && existsSync(at.cniConf)) {
@@ -33,12 +40,16 @@ export async function removeNode(place: { name: string; dataDir: string; runDir:
  * everything is unmounted before anything is removed, and `purge` refuses while something is still mounted.
  */
 async function unmountBelow(dir: string): Promise<void> {
-  for (const path of (await mountsBelow(dir)).reverse()) await runCommand('umount', [path], { accept: [1, 32] });
+  for (const path of (await mountsBelow(dir)).reverse())
+    await runCommand('umount', [path], { accept: [1, 32] });
 }
 
 /** Removes a data directory for good. Throws when something is still mounted below it. */
 export async function purge(dataDir: string): Promise<void> {
   const [left] = process.platform === 'linux' ? await mountsBelow(dataDir) : [];
-  if (left) throw new Error(`${left} is still mounted: unmount it ("umount ${left}"), then run this again; nothing was removed.`);
+  if (left)
+    throw new Error(
+      `${left} is still mounted: unmount it ("umount ${left}"), then run this again; nothing was removed.`,
+    );
   rmSync(dataDir, { recursive: true, force: true });
 }
