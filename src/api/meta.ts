@@ -28,8 +28,15 @@ export const nameProblems = (format: keyof typeof nameChecks | undefined, name: 
   nameChecks[format ?? 'subdomain'](name);
 
 /** What is wrong with the metadata of an object that is to be stored. */
-export function validateMeta(kind: Pick<Kind, 'namespaced' | 'rules'>, object: KubeObject): FieldError[] {
-  return validateObjectMeta(object.metadata, kind.namespaced, kind.rules.nameFormat, META);
+export function validateMeta(
+  kind: Pick<Kind, 'namespaced' | 'rules'> & Partial<Pick<Kind, 'type' | 'group'>>,
+  object: KubeObject,
+): FieldError[] {
+  const errors = validateObjectMeta(object.metadata, kind.namespaced, kind.rules.nameFormat, META);
+  // Custom resources, and their definitions, may be held by names without a slash.
+  if (kind.type === '' || kind.group === 'apiextensions.k8s.io')
+    return errors.filter(({ message }) => !message.endsWith(NOT_STANDARD));
+  return errors;
 }
 
 export function validateObjectMeta(
@@ -105,14 +112,13 @@ function finalizersErrors(finalizers: string[], path: FieldPath): FieldError[] {
   for (const finalizer of finalizers) {
     for (const problem of qualifiedNameProblems(finalizer)) errors.push(path.invalid(finalizer, problem));
     if (!finalizer.includes('/') && !standardFinalizers.has(finalizer))
-      errors.push(
-        path.invalid(finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
-      );
+      errors.push(path.invalid(finalizer, NOT_STANDARD));
   }
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
     errors.push(path.invalid(finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
   return errors;
 }
+const NOT_STANDARD = 'name is neither a standard finalizer name nor is it fully qualified';
 const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 
 function managedFieldsErrors(meta: ObjectMeta, path: FieldPath): FieldError[] {
