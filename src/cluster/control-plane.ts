@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
+import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { inProcessTransport } from '../apiserver/in-process.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
@@ -77,7 +78,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     ],
   });
   const closing = new AbortController();
-  const paths = [...options.paths, ...builtInPaths];
+  const paths = [...options.paths, ...builtInPaths, openApiPaths()];
   const answer = (exchange: Exchange) =>
     handle(server, exchange, { paths, connectors: options.connectors, closing: closing.signal });
   const https: HttpsServer[] = [];

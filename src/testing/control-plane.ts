@@ -1,10 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { inProcessTransport } from '../apiserver/in-process.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
 import { createInformers } from '../client/informer.ts';
 import { createClient } from '../client/typed.ts';
 import { bootstrapCluster } from '../cluster/bootstrap.ts';
+import { makeTokenKeys } from '../cluster/node/certificates.ts';
 import { systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
 import { memoryStore } from '../etcd/memory.ts';
 import type { Clock } from '../machinery/clock.ts';
@@ -28,11 +28,7 @@ let keys: { privateKey: string; publicKey: string } | undefined;
 /** An API server in this process on a store in memory, with the bootstrap policy and the default namespaces: for tests. */
 export async function startControlPlane(options: { clock?: Clock; log?: Log } = {}): Promise<ControlPlane> {
   const { clock = systemClock, log = silentLog } = options;
-  keys ??= generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  });
+  keys ??= await makeTokenKeys();
   const trace = new Trace();
   const server = await createApiServer({
     store: memoryStore(),

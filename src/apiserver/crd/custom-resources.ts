@@ -4,9 +4,13 @@ import type {
   CustomResourceDefinitionVersion,
 } from '../../api/apiextensions/v1.gen.ts';
 import { age } from '../../api/define.ts';
+import { typeFacts } from '../../api/facts.gen.ts';
+import { type JSONSchema, schemaFromOpenAPI } from '../../machinery/apply/openapi-schema.ts';
 import { time } from '../../machinery/clock.ts';
 import type { Column, Kind } from '../../machinery/kind.ts';
 import { type AnyObject, clone } from '../../machinery/meta.ts';
+import { applyDefaults } from '../../machinery/structural/defaults.ts';
+import { validateSchema } from '../../machinery/structural/validate.ts';
 import { encodeForStore } from '../cache/entry.ts';
 import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
@@ -14,9 +18,14 @@ import { evaluatePath } from './path.ts';
 
 const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 
+/** A change of the definition makes new types: what is known of the old ones is never asked again. */
+const typeIdOf = (crd: CustomResourceDefinition, version: string): string =>
+  `custom:${crd.metadata.name}/${version}@${crd.metadata.generation}`;
+
 /** The kind that a version of a definition stands for. */
 export function kindFrom(crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion): Kind {
   const { names, group, scope } = crd.spec;
+  const schema = version.schema?.openAPIV3Schema as JSONSchema | undefined;
   const subresources: Kind['subresources'] = {};
   if (version.subresources?.status)
     subresources.status = { kind: `//${names.kind}`, verbs: ['get', 'patch', 'update'] };
@@ -52,9 +61,11 @@ export function kindFrom(crd: CustomResourceDefinition, version: CustomResourceD
     namespaced: scope === 'Namespaced',
     verbs,
     subresources,
-    type: '',
+    type: typeIdOf(crd, version.name),
     columns,
     rules: {
+      defaults: (o) => applyDefaults(o, schema),
+      validate: (o) => validateSchema(o, schema),
       generation: 'spec',
       unconditionalUpdate: true,
       fieldSelectors: Object.fromEntries(
@@ -90,6 +101,10 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
     const storageVersion = crd.spec.versions.find((v) => v.storage)!;
     const storage = kindFrom(crd, storageVersion);
     await caches.add(storage, true);
+    for (const version of crd.spec.versions) {
+      const schema = version.schema?.openAPIV3Schema as JSONSchema | undefined;
+      Object.assign(registry.schemas, schemaFromOpenAPI(schema, typeIdOf(crd, version.name), typeFacts));
+    }
     const now = crd.spec.versions
       .filter((v) => v.served)
       .map((version): Served => {

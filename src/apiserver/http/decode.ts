@@ -83,7 +83,9 @@ export function checkBody(
 ): void {
   const { kind } = context.served;
   const { fieldValidation = 'Ignore' } = context.options;
-  const { unknown, errors } = checkFields(object, typeId, registry.schemas);
+  const { unknown, errors } = checkFields(object, typeId, registry.schemas, {
+    types: !context.served.custom,
+  });
   if (errors.length) throw cannotHandle(kind.kind, kind.version, errors[0]!);
   if (fieldValidation === 'Ignore') return;
   const found = [...unknown.map(unknownFieldText), ...duplicates().map(duplicateFieldText)];

@@ -1,0 +1,72 @@
+import { customResourceDefinitions } from '../../api/apiextensions/custom-resource-definition.ts';
+import type { CustomResourceDefinition } from '../../api/apiextensions/v1.gen.ts';
+import { type Document, type OpenAPI, openAPI } from '../../api/openapi.ts';
+import type { ApiServer } from '../server.ts';
+import type { Exchange } from './exchange.ts';
+import type { PathHandler } from './handler.ts';
+import { version } from './paths.ts';
+
+const protobufType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+
+/** `/openapi/v2` and `/openapi/v3`: made when first asked for, and again when what is served changes. */
+export function openApiPaths(): PathHandler {
+  const made = new WeakMap<ApiServer, OpenAPI>();
+  const documents = (server: ApiServer): OpenAPI => {
+    const known = made.get(server);
+    if (known) return known;
+    const { scheme } = server.registry;
+    scheme.onChange(() => made.delete(server));
+    const served = scheme.all();
+    const documents = openAPI({
+      version: version.gitVersion,
+      kinds: served.filter((s) => !s.custom).map((s) => s.kind),
+      custom: served
+        .filter((s) => s.custom)
+        .map(({ kind }) => ({ kind, schema: schemaOf(server, kind.group, kind.plural, kind.version) })),
+    });
+    made.set(server, documents);
+    return documents;
+  };
+
+  return (server, exchange) => {
+    if (!exchange.path.startsWith('/openapi/')) return false;
+    const accept = exchange.header('accept') ?? '';
+    if (exchange.path === '/openapi/v2') {
+      const wantsProtobuf = accept.includes('proto-openapi.spec.v2');
+      const { v2Protobuf, v2Json } = documents(server);
+      return send(
+        exchange,
+        wantsProtobuf ? v2Protobuf() : v2Json(),
+        wantsProtobuf ? protobufType : 'application/json',
+      );
+    }
+    if (exchange.path === '/openapi/v3')
+      return send(exchange, documents(server).v3Index(), 'application/json');
+    const document = documents(server).v3(exchange.path.slice('/openapi/v3/'.length));
+    return document ? send(exchange, document, 'application/json') : false;
+  };
+}
+
+/** The schema of one version of a custom resource. */
+function schemaOf(server: ApiServer, group: string, plural: string, name: string): any {
+  const cache = server.registry.caches.of(customResourceDefinitions)!;
+  const crd = cache.get(`${cache.prefix}${plural}.${group}`)?.object as unknown as
+    | CustomResourceDefinition
+    | undefined;
+  return crd?.spec.versions.find((v) => v.name === name)?.schema?.openAPIV3Schema;
+}
+
+function send(exchange: Exchange, { bytes, etag }: Document, type: string): true {
+  const quoted = `"${etag}"`;
+  const hash = exchange.query.get('hash');
+  const caching = hash === etag ? 'public, immutable, max-age=31536000' : 'no-cache, private';
+  if (exchange.header('if-none-match') === quoted)
+    exchange.respond(304, { etag: quoted, 'cache-control': caching }, '');
+  else
+    exchange.respond(
+      200,
+      { 'content-type': type, etag: quoted, vary: 'Accept', 'cache-control': caching },
+      bytes,
+    );
+  return true;
+}
