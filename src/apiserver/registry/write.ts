@@ -207,7 +207,8 @@ async function updateOnce(
     if (ownStatus) restore(object, old, 'status');
     rules.prepareUpdate?.(object, old, how);
   } else rules.prepareSubresource?.(object, old, how);
-  if (hasGeneration(kind) && changesGeneration(kind.rules.generation, object, old)) {
+  const counted = context.subresource !== 'status' && hasGeneration(kind);
+  if (counted && changesGeneration(kind.rules.generation, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
   if (!options.applied) manage(registry, context, object, old);
