@@ -148,6 +148,7 @@ class RunningKubelet implements Kubelet {
   #sandboxesMs = 0;
   #healthyMs: number;
   #synced = false;
+  #runtimeLost = false;
 
   constructor(parts: Parts, facts: NodeFacts) {
     this.#parts = parts;
@@ -320,9 +321,12 @@ class RunningKubelet implements Kubelet {
     try {
       await this.#relist(clock.now());
       this.#healthyMs = clock.now();
+      if (this.#runtimeLost) log.info('runtime answers again');
+      this.#runtimeLost = false;
     } catch (error) {
       if (signal.aborted) return;
-      log.warn('runtime not listed', { error });
+      if (!this.#runtimeLost) log.warn('runtime does not answer', { error });
+      this.#runtimeLost = true;
       this.#heartbeatMs = Math.min(this.#heartbeatMs, clock.now() - heartbeatMs);
     }
     const now = clock.now();

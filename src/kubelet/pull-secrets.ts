@@ -51,14 +51,15 @@ const glob = (pattern: string, value: string): boolean =>
       .replaceAll('?', '.')}$`,
   ).test(value);
 
-function authOf({ username, password, auth, identitytoken }: DockerEntry, serverAddress: string): AuthConfig {
-  if (identitytoken) return { identityToken: identitytoken, serverAddress };
+/** Without the registry's address: the runtime would take it for a URL, which `host:port` is not. */
+function authOf({ username, password, auth, identitytoken }: DockerEntry): AuthConfig {
+  if (identitytoken) return { identityToken: identitytoken };
   if (auth && (!username || !password)) {
     const plain = text(auth);
     const colon = plain.indexOf(':');
-    return { username: plain.slice(0, colon), password: plain.slice(colon + 1), serverAddress };
+    return { username: plain.slice(0, colon), password: plain.slice(colon + 1) };
   }
-  return { username: username ?? '', password: password ?? '', serverAddress };
+  return { username: username ?? '', password: password ?? '' };
 }
 
 /** Credentials that fit the image, the most specific registry first; [] where none does. */
@@ -69,5 +70,5 @@ export function credentialsFor(image: string, pullSecrets: Secret[]): AuthConfig
     .flatMap(entriesOf)
     .filter(([registry]) => matches(registry, name))
     .sort(([a], [b]) => b.length - a.length)
-    .map(([registry, entry]) => authOf(entry, registry));
+    .map(([, entry]) => authOf(entry));
 }

@@ -1,13 +1,16 @@
 // The kubelet on a real containerd, with a network, volumes and cgroups of its own. Leaves nothing behind.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { busyboxImage } from '../../../test/images/images.ts';
+import { startRegistry } from '../../../test/images/registry.ts';
 import { configMaps } from '../../api/core/config-map.ts';
 import { events } from '../../api/core/event.ts';
+import { persistentVolumes } from '../../api/core/persistent-volume.ts';
+import { persistentVolumeClaims } from '../../api/core/persistent-volume-claim.ts';
 import { pods } from '../../api/core/pod.ts';
 import { secrets } from '../../api/core/secret.ts';
 import type { Container, ContainerStatus, Pod } from '../../api/core/v1.gen.ts';
@@ -382,6 +385,130 @@ test('hooks run after the start and before the stop', async () => {
   await until('hooks', isReady);
   await remove('hooks');
   assert.equal((await runCommand('cat', [join(directory, 'hooks', 'log')])).stdout, 'started\nstopping\n');
+});
+
+test('a sidecar ends after those that it serves', async () => {
+  const volumes = [{ name: 'v', hostPath: { path: join(directory, 'order'), type: 'DirectoryOrCreate' } }];
+  const volumeMounts = [{ name: 'v', mountPath: '/v' }];
+  const leaving = (name: string, pause: number) => ({
+    ...shell('', { name, volumeMounts }),
+    command: ['sh', '-c', `trap 'sleep ${pause}; echo ${name} >> /v/log; exit 0' TERM; ${sleepOn}`],
+  });
+  const initContainers = [
+    { ...leaving('first', 0), restartPolicy: 'Always' },
+    { ...leaving('second', 0), restartPolicy: 'Always' },
+  ];
+  await create(podOf('order', { volumes, initContainers, containers: [leaving('main', 0.5)] }));
+  await until('order', isReady);
+  await remove('order');
+  assert.equal((await runCommand('cat', [join(directory, 'order', 'log')])).stdout, 'main\nsecond\nfirst\n');
+});
+
+test('an ephemeral container sees the processes of its target', async () => {
+  await create(podOf('ephemeral', { containers: [shell(sleepOn)] }));
+  await until('ephemeral', isReady);
+  const debug = {
+    ...shell(`ps > /proc/1/root/tmp/seen 2>/dev/null || ps; ${sleepOn}`, { name: 'debug' }),
+    targetContainerName: 'main',
+  };
+  await plane
+    .client(pods)
+    .patch(
+      'ephemeral',
+      { spec: { ephemeralContainers: [debug] } },
+      { namespace, type: 'strategic', subresource: 'ephemeralcontainers' },
+    );
+  await until('ephemeral', ({ status }) => status?.ephemeralContainerStatuses?.[0]?.state?.running);
+  const { output } = await kubelet.api.run(namespace, 'ephemeral', 'debug', ['ps']);
+  assert.match(new TextDecoder().decode(output), /trap 'exit 0' TERM; while true/);
+  await remove('ephemeral');
+});
+
+test('time is up: the pod is stopped and has failed', async () => {
+  await create(podOf('deadline', { activeDeadlineSeconds: 1, containers: [shell(sleepOn)] }));
+  const pod = await until(
+    'deadline',
+    ({ status }) => status?.phase === 'Failed' && status.containerStatuses?.[0]?.state?.terminated,
+  );
+  assert.equal(pod.status?.reason, 'DeadlineExceeded');
+  await remove('deadline');
+});
+
+test('a claim backed by a local volume, given to the group', async () => {
+  const path = join(directory, 'disk');
+  await mkdir(path);
+  const persistent = { accessModes: ['ReadWriteOnce'], storageClassName: 'local' };
+  const claim = await plane.client(persistentVolumeClaims).create({
+    metadata: { name: 'claim', namespace },
+    spec: { ...persistent, volumeName: 'disk', resources: { requests: { storage: '1Gi' } } },
+  });
+  const claimRef = {
+    kind: 'PersistentVolumeClaim',
+    apiVersion: 'v1',
+    name: 'claim',
+    namespace,
+    uid: claim.metadata.uid!,
+  };
+  const terms = [
+    { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['node1'] }] },
+  ];
+  await plane.client(persistentVolumes).create({
+    metadata: { name: 'disk' },
+    spec: {
+      ...persistent,
+      capacity: { storage: '1Gi' },
+      local: { path },
+      claimRef,
+      nodeAffinity: { required: { nodeSelectorTerms: terms } },
+    },
+  });
+  const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'claim' } }];
+  const script = `echo kept > /data/file; ${sleepOn}`;
+  const securityContext = { fsGroup: 2000, runAsUser: 1000 };
+  await create(
+    podOf('claims', {
+      securityContext,
+      volumes,
+      containers: [shell(script, { volumeMounts: [{ name: 'data', mountPath: '/data' }] })],
+    }),
+  );
+  await eventually('an event that it is not bound', async () =>
+    (await plane.client(events).list({ namespace })).items.some(({ message }) =>
+      message?.includes('PVC default/claim is not bound'),
+    ),
+  );
+  await plane
+    .client(persistentVolumeClaims)
+    .patch('claim', { status: { phase: 'Bound' } }, { namespace, type: 'merge', subresource: 'status' });
+  await until('claims', isReady);
+  assert.equal((await run('claims', 'stat', '-c', '%g', '/data/file')).trim(), '2000');
+  await remove('claims');
+  assert.equal((await runCommand('cat', [join(path, 'file')])).stdout, 'kept\n');
+});
+
+test('an image is pulled with the credentials of a pull secret, and not without', async () => {
+  const credentials = { username: 'boatman', password: 'oar' };
+  const { tarPath } = await busyboxImage(image);
+  const registry = await startRegistry([{ name: 'private:1', tarPath }], { credentials });
+  try {
+    const auths = { [registry.host]: { auth: btoa('boatman:oar') } };
+    const data = { '.dockerconfigjson': btoa(JSON.stringify({ auths })) };
+    await plane
+      .client(secrets)
+      .create({ metadata: { name: 'pull', namespace }, type: 'kubernetes.io/dockerconfigjson', data });
+    const containers = [shell(sleepOn, { image: `${registry.host}/private:1`, imagePullPolicy: 'Always' })];
+    await create(podOf('refused', { containers }));
+    const refused = await until('refused', (p) => main(p)?.state?.waiting?.reason === 'ErrImagePull');
+    assert.match(
+      main(refused).state!.waiting!.message!,
+      /^rpc error: code = \w+ desc = failed to pull and unpack image/,
+    );
+    await create(podOf('pulled', { imagePullSecrets: [{ name: 'pull' }], containers }));
+    await until('pulled', isReady);
+    await Promise.all([remove('pulled'), remove('refused')]);
+  } finally {
+    await registry.close();
+  }
 });
 
 test('a running pod is resized in place', async () => {

@@ -8,8 +8,9 @@ import { giveToGroup } from './ownership.ts';
 type Of<T extends HostVolume['type']> = HostVolume & { type: T };
 
 async function emptyDir({ medium, sizeBytes, gid }: Of<'emptyDir'>, path: string): Promise<void> {
-  const fresh = (await mkdir(path, { recursive: true })) !== undefined;
+  let fresh = (await mkdir(path, { recursive: true })) !== undefined;
   if (medium !== 'disk' && !(await isMountPoint(path))) {
+    fresh = true;
     const size = sizeBytes ? [`size=${sizeBytes}`] : [];
     if (medium === 'memory') await mountTmpfs(path, [...size, 'mode=777']);
     else await mountHugepages(path, [`pagesize=${medium.pageBytes}`, ...size]);
