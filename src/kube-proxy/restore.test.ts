@@ -122,6 +122,24 @@ test('the last endpoint: a rule that refuses takes the place of the chains', () 
   assert.equal(text.split('\n').filter((line) => line.startsWith('-X')).length, 2);
 });
 
+test('refusals come before the nat table changes, and go after it', () => {
+  const order = (text: string) =>
+    [...text.matchAll(/^\*(\w+)$|^-A KUBE-SERVICES.*"default\/(\w+) has no endpoints"/gm)]
+      .map((m) => m[1] ?? m[2])
+      .join(' ');
+  const with1 = (...names: string[]) =>
+    tables(
+      serviceMap(
+        [web, service('two', { clusterIP: '10.96.0.3' })],
+        names.map((name) => slice(name, ['10.0.0.1'])),
+        node,
+      ),
+    );
+  assert.equal(order(partialRestore(with1('web', 'two'), with1('two'))), 'filter web nat');
+  assert.equal(order(partialRestore(with1('two'), with1('web', 'two'))), 'nat filter');
+  assert.equal(order(partialRestore(with1('web'), with1('two'))), 'filter two web nat filter web');
+});
+
 test('a full write removes what is stale and doubled, and keeps what is right', () => {
   const ways = jumps(config, 'me');
   const saved = [
@@ -134,7 +152,7 @@ test('a full write removes what is stale and doubled, and keeps what is right', 
     '-A OUTPUT -j DOCKER',
   ].join('\n');
   const present = { nat: parseSave(saved, config.chains), filter: parseSave('', config.chains) };
-  const nat = fullRestore(tables(new Map()), ways, present).split('*nat\n')[1]!.split('\n');
+  const nat = fullRestore(tables(new Map()), ways, present).split('*filter\n')[0]!.split('\n');
   assert.deepEqual(
     nat.filter((line) => /^-[XDI]/.test(line)),
     [

@@ -2,9 +2,10 @@ import type { Chains } from './chains.ts';
 import type { RuleConfig } from './rules.ts';
 import { portRules } from './rules.ts';
 import type { ServiceMap } from './service-map.ts';
-import { buildTables, type Jump, jumps, type TableName, type Tables } from './tables.ts';
+import { buildTables, type Jump, jumps, type Table, type TableName, type Tables } from './tables.ts';
 
-const tableNames: readonly TableName[] = ['filter', 'nat'];
+// A service that has endpoints again is translated first, and no longer refused then.
+const tableNames: readonly TableName[] = ['nat', 'filter'];
 
 /** What a table holds of ours: chains, and the rules of other chains that lead into them. */
 export interface Present {
@@ -54,15 +55,32 @@ function restoreTable(
 const same = (a: readonly string[] | undefined, b: readonly string[]): boolean =>
   a === b || (a?.length === b.length && a.every((line, i) => line === b[i]));
 
-/** From one set of tables, known to be in the kernel, to another: only what differs. '' when nothing does. */
+/**
+ * From one set of tables, known to be in the kernel, to another: only what differs. '' when nothing does.
+ *
+ * Each table is a transaction of its own, so there is a moment between them. A packet to a service that is neither
+ * translated nor refused in that moment would go astray, and with it its connection, for conntrack translates only what is
+ * new. So refusals that come are written before the nat table, and those that go after it.
+ */
 export function partialRestore(before: Tables, after: Tables): string {
-  return tableNames
-    .map((table) => {
-      const changed = [...after[table]].filter(([chain, lines]) => !same(before[table].get(chain), lines));
-      const gone = [...before[table].keys()].filter((chain) => !after[table].has(chain));
-      return restoreTable(table, new Map(changed), gone, []);
-    })
-    .join('');
+  const changes = (table: TableName, from: Table, to: Table): string => {
+    const changed = [...to].filter(([chain, lines]) => !same(from.get(chain), lines));
+    const gone = [...from.keys()].filter((chain) => !to.has(chain));
+    return restoreTable(table, new Map(changed), gone, []);
+  };
+  const union = (a: readonly string[] = [], b: readonly string[] = []) => [...new Set([...a, ...b])];
+  const both = new Map(
+    [...after.filter].map(([chain, lines]) => {
+      const old = before.filter.get(chain);
+      const all = union(old, lines);
+      return [chain, all.length === old?.length ? old : all];
+    }),
+  );
+  return (
+    changes('filter', before.filter, both) +
+    changes('nat', before.nat, after.nat) +
+    changes('filter', both, after.filter)
+  );
 }
 
 /** Everything anew, whatever is there: chains of ours that are not wanted go, and so do ways into them. */

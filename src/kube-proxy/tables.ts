@@ -38,7 +38,7 @@ export function buildTables(rules: Iterable<PortRules>, config: RuleConfig): Tab
   for (const range of nodePortAddresses ? nodePortAddresses.map((r) => `-d ${r} `) : [notLoopback])
     services.push(`-A ${chains.services} ${range}${toNode} -j ${chains.nodePorts}`);
 
-  const bit = `0x${mark.toString(16)}`;
+  const bit = `0x${(mark >>> 0).toString(16)}`;
   nat.set(chains.services, services);
   nat.set(chains.nodePorts, nodePorts);
   nat.set(chains.markMasq, [`-A ${chains.markMasq} -j MARK --set-xmark ${bit}/${bit}`]);

@@ -1,6 +1,5 @@
 // A server of a few lines of Corefile, without sockets: what its plugins do is seen by asking it.
 
-import { systemClock } from '../../cluster/node/platform.ts';
 import type { Clock } from '../../machinery/clock.ts';
 import { createLog, type Log, silentLog } from '../../machinery/log.ts';
 import { noTrace } from '../../machinery/trace.ts';
@@ -87,7 +86,7 @@ export function makeServer(
     ...{
       ...context,
       corefile,
-      clock: systemClock,
+      clock: handClock().clock,
       random: Math.random,
       log: silentLog,
       trace: noTrace,
