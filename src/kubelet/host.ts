@@ -132,8 +132,6 @@ export interface Host {
     volumePath: string,
     subPath: string,
   ): Promise<string>;
-  /** Releases what `subPath` holds for the container. */
-  releaseSubPaths(podUid: string, container?: string): Promise<void>;
   /** Unmounts and removes all that belongs to the pod except its logs. Idempotent. */
   removePod(podUid: string): Promise<void>;
   /** Uids of the pods that have directories here. */
@@ -144,12 +142,10 @@ export interface Host {
 
   /** Makes the cgroup with these limits, or changes them. `cgroup` is a path as in pod-resources.ts. */
   applyCgroup(cgroup: string, limits: CgroupLimits): Promise<void>;
-  hasCgroup(cgroup: string): Promise<boolean>;
   /** Kills what is left in it and removes it. Idempotent. */
   removeCgroup(cgroup: string): Promise<void>;
   /** Uids of pods that have a cgroup, with their cgroups. */
   podCgroups(): Promise<Map<string, string>>;
-  memoryInUse(cgroup: string): Promise<number | undefined>;
 
   httpProbe(probe: HttpProbe): Promise<ProbeResult>;
   tcpProbe(host: string, port: number, timeoutMs: number): Promise<ProbeResult>;

@@ -1,5 +1,6 @@
 // What the parts of one kubelet share.
-import type { Pod } from '../api/core/v1.gen.ts';
+import type { Node, Pod, Service } from '../api/core/v1.gen.ts';
+import type { RuntimeClass } from '../api/node/v1.gen.ts';
 import type { Client, Informer, Informers } from '../client/client.ts';
 import type { EventRecorder } from '../client/events.ts';
 import type { ContainerRuntime } from '../cri/cri.ts';
@@ -9,7 +10,6 @@ import type { Step, Tracer } from '../machinery/trace.ts';
 import type { Backoff } from './backoff.ts';
 import type { Resolver } from './dns-config.ts';
 import type { Host, Machine } from './host.ts';
-import type { Node, RuntimeClass, Service } from './kinds.ts';
 import type { ObjectCache } from './object-cache.ts';
 import { containerFieldPath } from './pod-spec.ts';
 

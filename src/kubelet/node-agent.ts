@@ -4,7 +4,7 @@ import { leases } from '../api/coordination/lease.ts';
 import { nodes } from '../api/core/node.ts';
 import type { Node, NodeCondition } from '../api/core/v1.gen.ts';
 import { microTime } from '../machinery/clock.ts';
-import { clone, equal } from '../machinery/meta.ts';
+import { equal } from '../machinery/meta.ts';
 import { isAlreadyExists, isNotFound } from '../machinery/status.ts';
 import { messageOf } from './cri-calls.ts';
 import type { Parts } from './kubelet-parts.ts';
@@ -149,11 +149,5 @@ export class NodeAgent {
       const metadata = { name, namespace: leaseNamespace, ownerReferences: [owner] };
       await client(leases).create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
     }
-  }
-
-  /** The object was deleted: make it again. */
-  async reregister(): Promise<void> {
-    this.#node = clone(newNode(this.#facts));
-    await this.register();
   }
 }

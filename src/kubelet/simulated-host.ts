@@ -69,7 +69,6 @@ export function simulatedHost(options: SimulatedHostOptions): Host {
       `${root}/pods/${uid}/containers/${container}/${attempt}`,
     readFile: async () => undefined,
     subPath: async (_uid, _container, _index, volumePath, subPath) => `${volumePath}/${subPath}`,
-    releaseSubPaths: none,
     async removePod(uid) {
       for (const key of podFiles.keys()) if (key.startsWith(`${uid}/`)) podFiles.delete(key);
     },
@@ -96,13 +95,11 @@ export function simulatedHost(options: SimulatedHostOptions): Host {
     async applyCgroup(cgroup, limits) {
       cgroups.set(cgroup, limits);
     },
-    hasCgroup: async (cgroup) => cgroups.has(cgroup),
     async removeCgroup(cgroup) {
       cgroups.delete(cgroup);
     },
     podCgroups: async () =>
       new Map([...cgroups.keys()].map((cgroup) => [cgroup.split('/pod').at(-1)!, cgroup])),
-    memoryInUse: async () => undefined,
     httpProbe: ({ host, port }) => answer(host, port),
     tcpProbe: (host, port) => answer(host, port),
     grpcProbe: (host, port) => answer(host, port),

@@ -167,10 +167,6 @@ export class Cgroups {
       .filter((path) => existsSync(path));
   }
 
-  async exists(cgroup: string): Promise<boolean> {
-    return (await this.#directories(cgroup)).length > 0;
-  }
-
   async remove(cgroup: string): Promise<void> {
     this.#burstable.delete(cgroup);
     for (const directory of await this.#directories(cgroup)) await this.#removeTree(directory);
@@ -206,14 +202,6 @@ export class Cgroups {
           if (name.startsWith('pod')) found.set(name.slice(3), `${cgroup}/${name}`);
       }
     return found;
-  }
-
-  async memoryInUse(cgroup: string): Promise<number | undefined> {
-    const { version, hierarchies } = await this.#layout;
-    const file = version === 2 ? 'memory.current' : 'memory.usage_in_bytes';
-    const hierarchy = hierarchies.get(version === 2 ? '' : 'memory');
-    const text = hierarchy ? await readFile(join(hierarchy, cgroup, file), 'utf8').catch(missing) : undefined;
-    return text === undefined ? undefined : Number(text);
   }
 }
 

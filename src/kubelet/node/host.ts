@@ -45,7 +45,7 @@ export async function linuxHost(options: LinuxHostOptions): Promise<Host> {
   const logs = logFiles(logDir, clock);
   const podDir = (uid: string) => join(podsDir, uid);
   const images = (uid: string) => join(podDir(uid), 'images');
-  const subPaths = (uid: string, container = '') => join(podDir(uid), 'subpaths', container);
+  const subPaths = (uid: string, container: string) => join(podDir(uid), 'subpaths', container);
   return {
     machine: () => readMachine(dataDir),
     usage: () => readUsage(dataDir, clock.now()),
@@ -102,7 +102,6 @@ export async function linuxHost(options: LinuxHostOptions): Promise<Host> {
     },
     subPath: (uid, container, index, volumePath, subPath) =>
       bindSubPath(volumePath, subPath, join(subPaths(uid, container), String(index))),
-    releaseSubPaths: (uid, container) => unmountBelow(subPaths(uid, container).replace(/\/$/, '')),
     async removePod(uid) {
       await unmountBelow(join(podDir(uid), 'subpaths'));
       for (const volume of (await readdir(images(uid)).catch(missing)) ?? [])
@@ -124,10 +123,8 @@ export async function linuxHost(options: LinuxHostOptions): Promise<Host> {
     logs,
 
     applyCgroup: (cgroup, limits) => cgroups.apply(cgroup, limits),
-    hasCgroup: (cgroup) => cgroups.exists(cgroup),
     removeCgroup: (cgroup) => cgroups.remove(cgroup),
     podCgroups: () => cgroups.pods(),
-    memoryInUse: (cgroup) => cgroups.memoryInUse(cgroup),
 
     httpProbe,
     tcpProbe,
