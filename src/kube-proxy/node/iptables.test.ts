@@ -132,9 +132,12 @@ for (const variant of ['nft', 'legacy'] as Variant[]) {
       }
     });
 
-    test('session affinity keeps a client at one endpoint', async () => {
+    test('session affinity keeps a client at one endpoint, over full writes too', async () => {
       for (const from of [world.node, world.pods[0]!, world.client]) {
-        assert.equal(Object.keys(tally(await from.call(ip.sticky, 80, 12))).length, 1);
+        const before = await from.call(ip.sticky, 80, 6);
+        await backend.write(all(), true);
+        const after = await from.call(ip.sticky, 80, 6);
+        assert.equal(Object.keys(tally([...before, ...after])).length, 1, [...before, ...after].join());
       }
     });
 
