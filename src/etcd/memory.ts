@@ -1,6 +1,6 @@
+import type { Store } from '../machinery/store.ts';
 import type { Backend, Change, Revision } from './backend.ts';
 import { MvccStore } from './mvcc.ts';
-import type { Store } from '../machinery/store.ts';
 
 /** Keeps revisions in memory: for tests, and for clusters that need not outlive their process. */
 class MemoryBackend implements Backend {

@@ -1,5 +1,4 @@
 import BTreeModule from 'sorted-btree';
-import type { Backend, Change, Revision } from './backend.ts';
 import type {
   Compare,
   KeyValue,
@@ -12,6 +11,7 @@ import type {
   WatchOptions,
 } from '../machinery/store.ts';
 import { CompactedError, FutureRevisionError, StoreClosedError } from '../machinery/store.ts';
+import type { Backend, Change, Revision } from './backend.ts';
 
 const BTree = BTreeModule.default;
 const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -190,7 +190,9 @@ export function serviceAllocator(
     allocate(context, object: AnyObject, old: AnyObject | undefined) {
       if (!isService(context) || context.subresource) return undefined;
       const undo: (() => void)[] = [];
-      const back = () => undo.splice(0).forEach((f) => f());
+      const back = () => {
+        for (const step of undo.splice(0)) step();
+      };
       const service = object as unknown as Service;
       const was = old as unknown as Service | undefined;
       try {

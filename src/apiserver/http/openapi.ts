@@ -6,7 +6,8 @@ import type { Exchange } from './exchange.ts';
 import type { PathHandler } from './handler.ts';
 import { version } from './paths.ts';
 
-const protobufType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/** Clients ask with an `@`, which a media type cannot have: the answer says it with a dot. */
+const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 /** `/openapi/v2` and `/openapi/v3`: made when first asked for, and again when what is served changes. */
 export function openApiPaths(): PathHandler {

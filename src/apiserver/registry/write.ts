@@ -102,7 +102,9 @@ function allocate(
     for (const back of undo) back();
     throw error;
   }
-  return () => undo.splice(0).forEach((back) => back());
+  return () => {
+    for (const back of undo.splice(0)) back();
+  };
 }
 
 function manage(registry: Registry, context: Context, object: AnyObject, old: AnyObject | undefined): void {

@@ -13,9 +13,9 @@ import {
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { open, type RootDatabase } from 'lmdb';
+import type { Store } from '../../machinery/store.ts';
 import type { Backend, Change, Revision } from '../backend.ts';
 import { MvccStore } from '../mvcc.ts';
-import type { Store } from '../../machinery/store.ts';
 
 /** The layout of the file. A file of another number is refused, never changed. */
 export const formatVersion = 1;

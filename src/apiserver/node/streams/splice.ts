@@ -11,22 +11,35 @@ export async function splice(client: Socket, head: Buffer, { socket, rawHeaders 
   await join(client, socket);
 }
 
+/** How long a side may take to close after the other has. */
+const lingerMs = 5000;
+
 /** Carries bytes both ways until one side is closed; what it wrote before still reaches the other. */
 export async function join(a: Socket, b: Socket): Promise<void> {
   a.pipe(b);
   b.pipe(a);
-  a.on('error', () => a.destroy());
-  b.on('error', () => b.destroy());
-  const over = (socket: Socket, other: Socket) =>
-    new Promise<void>((resolve) => {
-      const closed = () => {
-        other.destroySoon();
-        resolve();
-      };
-      if (socket.destroyed) closed();
-      else socket.once('close', closed);
-    });
-  await Promise.all([over(a, b), over(b, a)]);
+  await Promise.all([closed(a).then(() => linger(b)), closed(b).then(() => linger(a))]);
+}
+
+function closed(socket: Socket): Promise<void> {
+  socket.on('error', () => socket.destroy());
+  return new Promise((resolve) => {
+    if (socket.destroyed) resolve();
+    else socket.once('close', () => resolve());
+  });
+}
+
+/**
+ * Ends a socket whose peer may still be sending: to close it with bytes unread would take away from the peer what we sent
+ * last. So they are read, until the peer closes too.
+ */
+async function linger(socket: Socket): Promise<void> {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.end();
+  socket.resume();
+  await closed(socket);
+  clearTimeout(timer);
 }
 
 /** The header as the client sent it: one entry for each time that it came. */

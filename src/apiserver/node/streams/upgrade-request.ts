@@ -56,6 +56,7 @@ export function upgradeRequest(
       socket.setTimeout(0);
       socket.setNoDelay(true);
       socket.on('error', () => socket.destroy());
+      readOnAfterFailedWrites(socket);
       if (head.length) socket.unshift(head);
       resolve({ socket, rawHeaders: response.rawHeaders, headers: response.headers });
     });
@@ -73,6 +74,17 @@ export function upgradeRequest(
     request.end();
     if (signal.aborted) abort();
   });
+}
+
+/**
+ * A runtime that is done closes without having read all input. Our next write fails then, and a socket is destroyed by that,
+ * with the last words of the runtime (the exit code) unread in it. So failures of writes are passed over: reading ends the
+ * socket, when it has come to its end.
+ */
+function readOnAfterFailedWrites(socket: Socket): void {
+  const [write, writev] = [socket._write.bind(socket), socket._writev?.bind(socket)];
+  socket._write = (chunk, encoding, done) => write(chunk, encoding, () => done());
+  if (writev) socket._writev = (chunks, done) => writev(chunks, () => done());
 }
 
 async function readText(response: IncomingMessage): Promise<string> {
