@@ -12,13 +12,18 @@ import { configMaps } from '../api/core/config-map.ts';
 import { endpoints } from '../api/core/endpoints.ts';
 import { namespaces } from '../api/core/namespace.ts';
 import { nodes } from '../api/core/node.ts';
+import { persistentVolumes } from '../api/core/persistent-volume.ts';
 import { persistentVolumeClaims } from '../api/core/persistent-volume-claim.ts';
 import { pods } from '../api/core/pod.ts';
+import { resourceQuotas } from '../api/core/resource-quota.ts';
 import { secrets } from '../api/core/secret.ts';
 import { services } from '../api/core/service.ts';
 import { serviceAccounts } from '../api/core/service-account.ts';
-import type { Pod } from '../api/core/v1.gen.ts';
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../api/core/v1.gen.ts';
 import { endpointSlices } from '../api/discovery/endpoint-slice.ts';
+import { podDisruptionBudgets } from '../api/policy/pod-disruption-budget.ts';
+import { clusterRoles } from '../api/rbac/cluster-role.ts';
+import { storageClasses } from '../api/storage/storage-class.ts';
 import { systemClock, systemRandom } from '../cluster/node/platform.ts';
 import { createLog } from '../machinery/log.ts';
 import { isNotFound } from '../machinery/status.ts';
@@ -337,4 +342,94 @@ test('a job runs to completion', async () => {
     left.items.map((p) => p.metadata.finalizers ?? []),
     [[], [], []],
   );
+});
+
+test('claims are bound: to a volume that is there, and to one that is made', async () => {
+  const { client } = plane;
+  const namespace = 'default';
+  const claim = (name: string, storageClassName: string): PersistentVolumeClaim => ({
+    metadata: { name, namespace },
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName, resources: { requests: { storage: '1Gi' } } },
+  });
+  const volume = (name: string, storage: string): PersistentVolume => ({
+    metadata: { name },
+    spec: {
+      capacity: { storage },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'manual',
+      hostPath: { path: '/tmp/x' },
+      persistentVolumeReclaimPolicy: 'Retain',
+    },
+  });
+  await client(persistentVolumes).create(volume('large', '10Gi'));
+  await client(persistentVolumes).create(volume('small', '2Gi'));
+  await client(persistentVolumes).create(volume('tiny', '500Mi'));
+  const phase = async (name: string) =>
+    (await client(persistentVolumeClaims).get(name, { namespace })).status?.phase;
+  const volumePhase = async (name: string) => (await client(persistentVolumes).get(name)).status?.phase;
+  await until(
+    'available',
+    async () => (await volumePhase('small')) === 'Available' && (await volumePhase('large')) === 'Available',
+  );
+  await client(persistentVolumeClaims).create(claim('static', 'manual'));
+  await until(
+    'bound',
+    async () => (await phase('static')) === 'Bound' && (await volumePhase('small')) === 'Bound',
+  );
+  assert.equal((await client(persistentVolumeClaims).get('static', { namespace })).spec.volumeName, 'small');
+  await client(persistentVolumeClaims).delete('static', { namespace });
+  await until('released', async () => (await volumePhase('small')) === 'Released');
+
+  await client(storageClasses).create({
+    metadata: { name: 'made' },
+    provisioner: 'wherry.io/host-path',
+    reclaimPolicy: 'Delete',
+    volumeBindingMode: 'Immediate',
+  });
+  await client(persistentVolumeClaims).create(claim('dynamic', 'made'));
+  await until('made and bound', async () => (await phase('dynamic')) === 'Bound');
+  const made = (await client(persistentVolumeClaims).get('dynamic', { namespace })).spec.volumeName!;
+  await client(persistentVolumeClaims).delete('dynamic', { namespace });
+  await until('gone with its claim', async () =>
+    (await client(persistentVolumes).list()).items.every((v) => v.metadata.name !== made),
+  );
+});
+
+test('quotas, budgets and aggregated roles keep their numbers', async () => {
+  const { client } = plane;
+  const namespace = 'numbers';
+  await client(namespaces).create({ metadata: { name: namespace }, spec: {} });
+  await client(resourceQuotas).create({
+    metadata: { name: 'q', namespace },
+    spec: { hard: { pods: '10', 'requests.cpu': '2', 'count/deployments.apps': '5' } },
+  });
+  await client(podDisruptionBudgets).create({
+    metadata: { name: 'b', namespace },
+    spec: { minAvailable: '50%', selector: { matchLabels: { app: 'web' } } },
+  });
+  const web = deployment('web', 'v1', 4);
+  web.spec.template.spec.containers[0]!.resources = { requests: { cpu: '250m' } };
+  await client(deployments).create({ ...web, metadata: { name: 'web', namespace } });
+  await until('used', async () => {
+    const { used } = (await client(resourceQuotas).get('q', { namespace })).status ?? {};
+    return used?.pods === '4' && used['requests.cpu'] === '1' && used['count/deployments.apps'] === '1';
+  });
+  await until('allowed', async () => {
+    const { status } = await client(podDisruptionBudgets).get('b', { namespace });
+    return status?.disruptionsAllowed === 2 && status.desiredHealthy === 2 && status.expectedPods === 4;
+  });
+  await client(deployments).delete('web', { namespace });
+  await until(
+    'free',
+    async () => (await client(resourceQuotas).get('q', { namespace })).status?.used?.pods === '0',
+  );
+
+  const rule = { apiGroups: [''], resources: ['pods'], verbs: ['get'] };
+  await client(clusterRoles).create({
+    metadata: { name: 'sum' },
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { part: 'yes' } }] },
+    rules: [],
+  });
+  await client(clusterRoles).create({ metadata: { name: 'part', labels: { part: 'yes' } }, rules: [rule] });
+  await until('aggregated', async () => (await client(clusterRoles).get('sum')).rules?.length === 1);
 });

@@ -1,7 +1,9 @@
 import type { Controller } from '../runtime/environment.ts';
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import { cronJobController } from './cron-job.ts';
 import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { disruptionController } from './disruption.ts';
 import { endpointSliceController } from './endpoints/endpoint-slice.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
@@ -15,10 +17,15 @@ import { taintEvictionController } from './node/taint-eviction.ts';
 import { podGarbageCollector } from './pod-garbage-collector.ts';
 import { replicaSetController } from './replica-set.ts';
 import { replicationControllerController } from './replication-controller.ts';
+import { resourceQuotaController } from './resource-quota.ts';
 import { rootCAPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { serviceAccountTokenController } from './service-account-token.ts';
 import { statefulSetController } from './stateful-set/stateful-set.ts';
+import { persistentVolumeClaimController } from './volumes/claims.ts';
+import { ephemeralVolumeController } from './volumes/ephemeral.ts';
+import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
+import { persistentVolumeController } from './volumes/volumes.ts';
 
 /** All controllers, in the order in which they start. */
 export const controllers: Controller[] = [
@@ -28,6 +35,8 @@ export const controllers: Controller[] = [
   serviceAccountTokenController,
   namespaceController,
   garbageCollector,
+  resourceQuotaController,
+  clusterRoleAggregationController,
   // Workloads.
   deploymentController,
   replicaSetController,
@@ -37,6 +46,7 @@ export const controllers: Controller[] = [
   jobController,
   cronJobController,
   ttlAfterFinishedController,
+  disruptionController,
   // Nodes, and pods on them.
   nodeIpamController,
   nodeLifecycleController,
@@ -46,4 +56,10 @@ export const controllers: Controller[] = [
   endpointsController,
   endpointSliceController,
   endpointSliceMirroringController,
+  // Storage.
+  persistentVolumeClaimController,
+  persistentVolumeController,
+  ephemeralVolumeController,
+  claimProtectionController,
+  volumeProtectionController,
 ];
