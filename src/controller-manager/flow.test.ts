@@ -24,6 +24,7 @@ import { endpointSlices } from '../api/discovery/endpoint-slice.ts';
 import { podDisruptionBudgets } from '../api/policy/pod-disruption-budget.ts';
 import { clusterRoles } from '../api/rbac/cluster-role.ts';
 import { storageClasses } from '../api/storage/storage-class.ts';
+import { controllerUser } from '../cluster/identities.ts';
 import { systemClock, systemRandom } from '../cluster/node/platform.ts';
 import { createLog } from '../machinery/log.ts';
 import { isNotFound } from '../machinery/status.ts';
@@ -42,6 +43,9 @@ before(async () => {
   plane = await startControlPlane();
   const { client, informers, trace } = plane;
   manager = await startControllerManager({
+    // As in a real cluster: each controller may do only what the bootstrap policy lets it do.
+    clientFor: (name) =>
+      plane.clientFor(controllerUser(name), ['system:serviceaccounts', 'system:authenticated']),
     rootCA: 'PEM',
     mintToken: async ({ name }) => `token of ${name}`,
     client,

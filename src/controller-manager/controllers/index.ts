@@ -22,10 +22,9 @@ import { rootCAPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { serviceAccountTokenController } from './service-account-token.ts';
 import { statefulSetController } from './stateful-set/stateful-set.ts';
-import { persistentVolumeClaimController } from './volumes/claims.ts';
+import { persistentVolumeBinder } from './volumes/binder.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
 import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
-import { persistentVolumeController } from './volumes/volumes.ts';
 
 /** All controllers, in the order in which they start. */
 export const controllers: Controller[] = [
@@ -57,8 +56,7 @@ export const controllers: Controller[] = [
   endpointSliceController,
   endpointSliceMirroringController,
   // Storage.
-  persistentVolumeClaimController,
-  persistentVolumeController,
+  persistentVolumeBinder,
   ephemeralVolumeController,
   claimProtectionController,
   volumeProtectionController,

@@ -29,7 +29,7 @@ function guard<T extends KubeObject>(kind: Kind<T>, object: T, finalizer: string
 }
 
 export const claimProtectionController = controller<PersistentVolumeClaim, boolean>({
-  name: 'persistentvolumeclaim-protection',
+  name: 'pvc-protection',
   component: 'pvc-protection-controller',
   for: persistentVolumeClaims,
   watches: [
@@ -49,7 +49,7 @@ export const claimProtectionController = controller<PersistentVolumeClaim, boole
 });
 
 export const volumeProtectionController = controller<PersistentVolume, undefined>({
-  name: 'persistentvolume-protection',
+  name: 'pv-protection',
   component: 'pv-protection-controller',
   for: persistentVolumes,
   observe: () => undefined,

@@ -9,7 +9,7 @@ import { boundByController, provisionedBy } from './matching.ts';
 
 /** The phase of each volume, and what becomes of it after its claim. */
 export const persistentVolumeController = controller<PersistentVolume, PersistentVolumeClaim | undefined>({
-  name: 'persistentvolume-phase',
+  name: 'persistentvolume-binder',
   component: 'persistentvolume-controller',
   for: persistentVolumes,
   watches: [watch(persistentVolumeClaims, ({ spec }) => (spec.volumeName ? [spec.volumeName] : []))],
