@@ -120,7 +120,7 @@ class Graph {
       }));
       return { ...base, shape: 'list', element, list, keys, atomic: list === 'atomic' };
     }
-    const scalar = scalars[t];
+    const scalar = scalars[t] ?? (t.startsWith('string:') ? 'string' : undefined);
     if (scalar) return { ...base, shape: 'scalar', type: t, scalar, atomic: true };
     const schema = this.#schemas[t];
     if (!schema?.fields) {

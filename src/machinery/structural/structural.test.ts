@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JSONSchema } from '../apply/openapi-schema.ts';
+import { field } from '../status.ts';
+import { customSchema } from './custom-schema.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
+import { ruleSyntaxErrors } from './rules.ts';
 import { validateSchema } from './validate.ts';
 
 const schema: JSONSchema = {
@@ -84,4 +87,88 @@ test('defaults are filled in at every level', () => {
   const empty = {};
   applyDefaults(empty, schema);
   assert.deepEqual(empty, {});
+});
+
+const ruled: JSONSchema = {
+  type: 'object',
+  properties: {
+    spec: {
+      type: 'object',
+      'x-kubernetes-validations': [
+        { rule: 'self.minReplicas <= self.replicas', message: 'replicas should be at least minReplicas' },
+        {
+          rule: 'self.replicas <= self.maxReplicas',
+          messageExpression: "'at most ' + string(self.maxReplicas)",
+          fieldPath: '.replicas',
+        },
+      ],
+      properties: {
+        minReplicas: { type: 'integer', default: 0 },
+        replicas: { type: 'integer', default: 1 },
+        maxReplicas: { type: 'integer', default: 5 },
+        fixed: { type: 'string', 'x-kubernetes-validations': [{ rule: 'self == oldSelf' }] },
+        until: {
+          type: 'string',
+          format: 'date-time',
+          'x-kubernetes-validations': [{ rule: "self > timestamp('2026-01-01T00:00:00Z')" }],
+        },
+        list: {
+          type: 'array',
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['name'],
+          items: {
+            type: 'object',
+            properties: {
+              name: { type: 'string' },
+              size: { type: 'integer', 'x-kubernetes-validations': [{ rule: 'self >= oldSelf' }] },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+const base = {
+  'meta.v1.ObjectMeta': {
+    fields: { name: { t: 'string' }, labels: { t: ['map', 'string'] as ['map', string] } },
+  },
+};
+
+test('a custom resource is pruned, defaulted, and held against its rules', () => {
+  const custom = customSchema(ruled, 'x', base);
+  const make = (spec: any) => {
+    const object: any = { apiVersion: 'a/v1', kind: 'K', metadata: { name: 'a', labels: { l: '1' } }, spec };
+    custom.applyDefaults(object);
+    return object;
+  };
+  const why = (spec: any, old?: any) =>
+    custom.validate(make(spec), old && make(old)).map((e) => `${e.field}: ${e.message}`);
+  const object = make({ typo: 1 });
+  assert.deepEqual(custom.prune(object), ['spec.typo']);
+  assert.deepEqual(object.spec, { minReplicas: 0, replicas: 1, maxReplicas: 5 });
+  assert.deepEqual(why({ replicas: 3 }), []);
+  assert.deepEqual(why({ minReplicas: 2 }), [
+    'spec: Invalid value: "object": replicas should be at least minReplicas',
+  ]);
+  assert.deepEqual(why({ replicas: 9 }), ['spec.replicas: Invalid value: "object": at most 5']);
+  assert.deepEqual(why({ fixed: 'a' }), []);
+  assert.deepEqual(why({ fixed: 'b' }, { fixed: 'a' }), [
+    'spec.fixed: Invalid value: "string": failed rule: self == oldSelf',
+  ]);
+  assert.deepEqual(why({ until: '2025-01-01T00:00:00Z' }).length, 1);
+  const list = (size: number) => ({ list: [{ name: 'other' }, { name: 'a', size }] });
+  assert.deepEqual(why(list(1), { list: [{ name: 'a', size: 2 }] }), [
+    'spec.list[1].size: Invalid value: "integer": failed rule: self >= oldSelf',
+  ]);
+  assert.deepEqual(why(list(3), list(2)), []);
+});
+
+test('rules that cannot be compiled are found in the schema', () => {
+  const broken: JSONSchema = {
+    type: 'object',
+    properties: { a: { type: 'string', 'x-kubernetes-validations': [{ rule: 'self ==' }] } },
+  };
+  const [error] = ruleSyntaxErrors(broken, field('schema'));
+  assert.equal(error!.field, 'schema.properties[a].x-kubernetes-validations[0].rule');
+  assert.match(error!.message, /compilation failed: ERROR: <input>:1:8/);
 });
