@@ -1,20 +1,13 @@
 // Containers of a pod: names, images, ports, environment, mounts.
-import {
-  configKeyProblems,
-  dnsLabelProblems,
-  dnsSubdomainProblems,
-  envVarNameProblems,
-  portNameProblems,
-  portProblems,
-} from '../../machinery/names.ts';
+import { dnsLabelProblems, portNameProblems, portProblems } from '../../machinery/names.ts';
 import type { FieldError, FieldPath } from '../../machinery/status.ts';
-import { oneOf, present, problems, requiredOneOf } from '../checks.ts';
+import { oneOf, problems, requiredOneOf } from '../checks.ts';
 import { type AnyContainer, isSidecar } from './containers.ts';
-import { fieldRefErrors, resourceFieldRefErrors } from './field-ref-validation.ts';
+import { envErrors, envFromErrors } from './env-validation.ts';
 import { containerHookErrors } from './probe-validation.ts';
 import { resourcesErrors } from './resource-validation.ts';
 import { securityContextErrors } from './security-validation.ts';
-import type { Container, EnvFromSource, EnvVar, PodSpec, Volume } from './v1.gen.ts';
+import type { Container, PodSpec, Volume } from './v1.gen.ts';
 import { localPathErrors } from './volume-validation.ts';
 
 /** What a container is checked against. */
@@ -39,82 +32,6 @@ function portsErrors(container: AnyContainer, path: FieldPath): FieldError[] {
     else errors.push(...problems(portProblems(containerPort), containerPort, at.child('containerPort')));
     if (hostPort) errors.push(...problems(portProblems(hostPort), hostPort, at.child('hostPort')));
     errors.push(...requiredOneOf(protocol, ['SCTP', 'TCP', 'UDP'], at.child('protocol')));
-  });
-  return errors;
-}
-
-function envErrors(env: EnvVar[] | undefined, path: FieldPath): FieldError[] {
-  const errors: FieldError[] = [];
-  env?.forEach(({ name, value, valueFrom }, i) => {
-    const at = path.child(i);
-    if (!name) errors.push(at.child('name').required());
-    else errors.push(...problems(envVarNameProblems(name), name, at.child('name')));
-    if (valueFrom) errors.push(...valueFromErrors(valueFrom, value, at.child('valueFrom')));
-  });
-  return errors;
-}
-
-function valueFromErrors(
-  from: NonNullable<EnvVar['valueFrom']>,
-  value: string | undefined,
-  path: FieldPath,
-): FieldError[] {
-  const errors: FieldError[] = [];
-  let count = 0;
-  if (from.fieldRef) {
-    count++;
-    errors.push(...fieldRefErrors(from.fieldRef, false, path.child('fieldRef')));
-  }
-  if (from.resourceFieldRef) {
-    count++;
-    errors.push(...resourceFieldRefErrors(from.resourceFieldRef, false, path.child('resourceFieldRef')));
-  }
-  for (const kind of ['configMapKeyRef', 'secretKeyRef'] as const) {
-    const ref = from[kind];
-    if (!ref) continue;
-    count++;
-    const at = path.child(kind);
-    if (ref.name) errors.push(...problems(dnsSubdomainProblems(ref.name), ref.name, at.child('name')));
-    if (!ref.key) errors.push(at.child('key').required());
-    else errors.push(...problems(configKeyProblems(ref.key), ref.key, at.child('key')));
-  }
-  if (from.fileKeyRef) {
-    count++;
-    const at = path.child('fileKeyRef');
-    for (const name of ['key', 'volumeName', 'path'] as const)
-      errors.push(...present(from.fileKeyRef[name], at.child(name)));
-  }
-  if (!count)
-    errors.push(
-      path.invalid(
-        '',
-        'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`',
-      ),
-    );
-  else if (value) errors.push(path.invalid('', 'may not be specified when `value` is not empty'));
-  else if (count > 1) errors.push(path.invalid('', 'may not have more than one field specified at a time'));
-  return errors;
-}
-
-function envFromErrors(sources: EnvFromSource[] | undefined, path: FieldPath): FieldError[] {
-  const errors: FieldError[] = [];
-  sources?.forEach(({ prefix, configMapRef, secretRef }, i) => {
-    const at = path.child(i);
-    if (prefix) errors.push(...problems(envVarNameProblems(prefix), prefix, at.child('prefix')));
-    for (const [name, ref] of [
-      ['configMapRef', configMapRef],
-      ['secretRef', secretRef],
-    ] as const) {
-      if (!ref) continue;
-      const where = at.child(name, 'name');
-      errors.push(
-        ...(ref.name ? problems(dnsSubdomainProblems(ref.name), ref.name, where) : [where.required()]),
-      );
-    }
-    if (!configMapRef && !secretRef)
-      errors.push(path.invalid('', 'must specify one of: `configMapRef` or `secretRef`'));
-    else if (configMapRef && secretRef)
-      errors.push(path.invalid('', 'may not have more than one field specified at a time'));
   });
   return errors;
 }

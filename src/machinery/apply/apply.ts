@@ -5,6 +5,7 @@ import { type AnyObject, clone, equal } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
 import { type SchemaNode, schemaNode } from '../schema-node.ts';
 import { badRequest, StatusError } from '../status.ts';
+import { compare } from './compare.ts';
 import {
   difference,
   type Fields,
@@ -16,7 +17,8 @@ import {
   union,
 } from './fields.ts';
 import { fieldsOfPaths, type Manager, readManagers, sameManager, writeManagers } from './managed.ts';
-import { checkApplied, compare, fieldSet, mergeTyped, pruneTyped, TypedError } from './typed.ts';
+import { mergeTyped, pruneTyped } from './merge.ts';
+import { checkApplied, fieldSet, TypedError } from './typed.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 

@@ -4,6 +4,7 @@ import type { ManagedFieldsEntry } from '../meta.gen.ts';
 import type { AnyObject, KubeObject } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
 import { schemaNode } from '../schema-node.ts';
+import { compare } from './compare.ts';
 import {
   difference,
   type Fields,
@@ -14,7 +15,6 @@ import {
   sameFields,
   union,
 } from './fields.ts';
-import { compare } from './typed.ts';
 
 export interface Manager {
   name: string;

@@ -1,9 +1,8 @@
-// Walks over typed objects: which fields one has, how two differ, and what applying one to the other gives.
-import { equal } from '../meta.ts';
+// Walks over typed objects: which fields one has. How two differ stands in compare.ts, what applying gives in merge.ts.
 import { childNode, type SchemaNode } from '../schema-node.ts';
 import { type Fields, isMember, keyElement, LEAF } from './fields.ts';
 
-type Json = Record<string, any>;
+export type Json = Record<string, any>;
 
 /** Thrown where an object does not fit its type; `path` as messages write it. */
 export class TypedError extends Error {
@@ -14,13 +13,13 @@ export class TypedError extends Error {
   }
 }
 
-const isObject = (value: unknown): value is Json =>
+export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** How a value is walked: as a map of fields, as a list by key, or as one leaf. */
-type Form = 'map' | 'list' | 'leaf';
+export type Form = 'map' | 'list' | 'leaf';
 
-function formOf(node: SchemaNode | undefined, value: unknown): Form {
+export function formOf(node: SchemaNode | undefined, value: unknown): Form {
   if (node && (node.atomic || node.shape === 'scalar')) return 'leaf';
   if (isObject(value)) return node?.shape === 'list' ? 'leaf' : 'map';
   // A list of no known type is one leaf; so is one whose type is not a list.
@@ -45,7 +44,7 @@ export function elementOf(node: SchemaNode, item: any): string | undefined {
 }
 
 // The server's own bookkeeping is owned by no one.
-const untracked = {
+export const untracked = {
   root: new Set(['apiVersion', 'kind']),
   metadata: new Set([
     'name',
@@ -59,8 +58,8 @@ const untracked = {
     'resourceVersion',
   ]),
 };
-const none: ReadonlySet<string> = new Set();
-const skippedAt = (depth: number, name: string): ReadonlySet<string> =>
+export const none: ReadonlySet<string> = new Set();
+export const skippedAt = (depth: number, name: string): ReadonlySet<string> =>
   depth === 0 && name === 'metadata' ? untracked.metadata : none;
 
 // Structs that every object of their kind has: adding to them does not make one the owner of the struct.
@@ -126,7 +125,12 @@ function appliedFields(
 }
 
 /** Every field of a value that one of two objects has and the other lacks, with the maps and lists on the way. */
-function wholeFields(node: SchemaNode | undefined, value: any, skip: ReadonlySet<string>, name = ''): Fields {
+export function wholeFields(
+  node: SchemaNode | undefined,
+  value: any,
+  skip: ReadonlySet<string>,
+  name = '',
+): Fields {
   const form = formOf(node, value);
   if (form === 'leaf') return LEAF;
   let result: Record<string, Fields> | undefined;
@@ -145,232 +149,6 @@ function wholeFields(node: SchemaNode | undefined, value: any, skip: ReadonlySet
     result[element] = result[element] ? LEAF : wholeFields(node!.element, item, none);
   }
   return result ?? LEAF;
-}
-
-/** How one object differs from another; each set is absent where it would be empty. */
-export interface Changes {
-  added?: Fields;
-  modified?: Fields;
-  removed?: Fields;
-}
-
-/** What changes from `before` to `after`. Subtrees that are the same object are not looked into. */
-export function compare(node: SchemaNode | undefined, before: Json | undefined, after: Json): Changes {
-  const changes = new Collector();
-  compareMaps(node, before ?? {}, after, untracked.root, 0, changes);
-  return changes.result();
-}
-
-class Collector {
-  added: Record<string, Fields> | undefined;
-  modified: Record<string, Fields> | undefined;
-  removed: Record<string, Fields> | undefined;
-  add(element: string, fields: Fields): void {
-    (this.added ??= {})[element] = fields;
-  }
-  modify(element: string): void {
-    (this.modified ??= {})[element] = LEAF;
-  }
-  remove(element: string, fields: Fields): void {
-    (this.removed ??= {})[element] = fields;
-  }
-  put(element: string, below: Collector): void {
-    if (below.added) this.add(element, below.added);
-    if (below.modified) (this.modified ??= {})[element] = below.modified;
-    if (below.removed) this.remove(element, below.removed);
-  }
-  result(): Changes {
-    return { added: this.added, modified: this.modified, removed: this.removed };
-  }
-}
-
-function compareMaps(
-  node: SchemaNode | undefined,
-  before: Json,
-  after: Json,
-  skip: ReadonlySet<string>,
-  depth: number,
-  changes: Collector,
-): void {
-  for (const key in after) {
-    const right = after[key];
-    if (right === undefined || skip.has(key)) continue;
-    const left = before[key];
-    if (left === right) continue;
-    compareValues(node, key, left, right, depth, changes);
-  }
-  for (const key in before) {
-    if (before[key] === undefined || after[key] !== undefined || skip.has(key)) continue;
-    const below = wholeFields(childNode(node, key), before[key], skippedAt(depth, key), key);
-    changes.remove(`f:${key}`, below);
-  }
-}
-
-function compareValues(
-  parent: SchemaNode | undefined,
-  key: string,
-  left: any,
-  right: any,
-  depth: number,
-  changes: Collector,
-): void {
-  const node = childNode(parent, key);
-  const skip = skippedAt(depth, key);
-  if (left === undefined) {
-    const fields = wholeFields(node, right, skip, key);
-    // An empty metadata beside untracked fields is no field that one could own.
-    if (!(skip.size && fields === LEAF)) changes.add(`f:${key}`, fields);
-    return;
-  }
-  compareBoth(node, `f:${key}`, left, right, skip, depth + 1, changes);
-}
-
-function compareBoth(
-  node: SchemaNode | undefined,
-  element: string,
-  left: any,
-  right: any,
-  skip: ReadonlySet<string>,
-  depth: number,
-  changes: Collector,
-): void {
-  const form = formOf(node, right);
-  if (form !== formOf(node, left) || form === 'leaf') {
-    if (!equal(left, right)) changes.modify(element);
-    return;
-  }
-  const below = new Collector();
-  if (form === 'map') compareMaps(node, left, right, skip, depth, below);
-  else compareLists(node!, left, right, depth, below);
-  changes.put(element, below);
-}
-
-function compareLists(
-  node: SchemaNode,
-  before: any[],
-  after: any[],
-  depth: number,
-  changes: Collector,
-): void {
-  const left = byElement(node, before);
-  const right = byElement(node, after);
-  for (const [element, items] of right) {
-    const others = left.get(element);
-    if (!others) changes.add(element, items.length > 1 ? LEAF : wholeFields(node.element, items[0], none));
-    else if (items.length === 1 && others.length === 1) {
-      if (items[0] !== others[0])
-        compareBoth(node.element, element, others[0], items[0], none, depth + 1, changes);
-    } else if (!equal(items, others)) changes.modify(element); // the same key twice: one leaf
-  }
-  for (const [element, items] of left)
-    if (!right.has(element))
-      changes.remove(element, items.length > 1 ? LEAF : wholeFields(node.element, items[0], none));
-}
-
-function byElement(node: SchemaNode, list: any[]): Map<string, any[]> {
-  const map = new Map<string, any[]>();
-  for (const item of list) {
-    const element = elementOf(node, item);
-    if (element === undefined) continue;
-    const same = map.get(element);
-    if (same) same.push(item);
-    else map.set(element, [item]);
-  }
-  return map;
-}
-
-/** `live` with everything of `applied` in it. Shares what neither changes. */
-export function mergeTyped(node: SchemaNode | undefined, live: any, applied: any): any {
-  if (live === undefined) return applied;
-  const form = formOf(node, applied);
-  if (form === 'leaf' || form !== formOf(node, live)) return equal(live, applied) ? live : applied;
-  if (form === 'list') return mergeLists(node!, live, applied);
-  let result: Json | undefined;
-  for (const key in applied) {
-    const merged = mergeTyped(
-      childNode(node, key),
-      Object.hasOwn(live, key) ? live[key] : undefined,
-      applied[key],
-    );
-    if (merged !== live[key]) (result ??= { ...live })[key] = merged;
-  }
-  return result ?? live;
-}
-
-/**
- * Elements of `applied` come in its order; each waits until the walk over `live` has reached it, and elements that only
- * `live` has are put in as the walk passes them.
- *
- *   live [a x b y], applied [b n a] -> [x b n y a]: x stands before b, and a's place was passed on the way to b.
- */
-function mergeLists(node: SchemaNode, live: any[], applied: any[]): any[] {
-  const liveElements = live.map((item) => elementOf(node, item));
-  const appliedElements = applied.map((item) => elementOf(node, item));
-  const inApplied = new Set(appliedElements);
-  const liveIndex = new Map<string | undefined, number>();
-  liveElements.forEach((element, i) => {
-    // The same key twice cannot be merged with: -1.
-    liveIndex.set(element, liveIndex.has(element) ? -1 : i);
-  });
-  const result: any[] = [];
-  let cursor = 0;
-  const walkTo = (wanted: string | undefined): void => {
-    for (; cursor < live.length && (wanted === undefined || liveElements[cursor] !== wanted); cursor++)
-      if (!inApplied.has(liveElements[cursor])) result.push(live[cursor]);
-  };
-  const nextShared: (string | undefined)[] = [];
-  for (let j = applied.length - 1; j >= 0; j--)
-    nextShared[j] = liveIndex.has(appliedElements[j]) ? appliedElements[j] : nextShared[j + 1];
-  applied.forEach((item, j) => {
-    walkTo(nextShared[j]);
-    const element = appliedElements[j];
-    if (element !== undefined && liveElements[cursor] === element) cursor++;
-    const index = liveIndex.get(element);
-    result.push(mergeTyped(node.element, index === undefined || index < 0 ? undefined : live[index], item));
-  });
-  walkTo(undefined);
-  return result.length === live.length && result.every((item, i) => item === live[i]) ? live : result;
-}
-
-/**
- * Removes what the manager applied `last` time and no one manages any more. `managed` are the fields of all managers,
- * with what this one applies now.
- */
-export function pruneTyped(node: SchemaNode | undefined, value: any, last: Fields, managed: Fields): any {
-  const form = formOf(node, value);
-  if (form === 'leaf') return value;
-  if (form === 'list') {
-    const kept: any[] = [];
-    let changed = false;
-    for (const item of value) {
-      const element = elementOf(node!, item) ?? '';
-      const before = last[element];
-      if (before && isMember(before) && !isMember(managed[element])) changed = true;
-      else {
-        const pruned = before ? pruneTyped(node!.element, item, before, managed[element] ?? LEAF) : item;
-        if (pruned !== item) changed = true;
-        kept.push(pruned);
-      }
-    }
-    return changed ? kept : value;
-  }
-  let result: Json | undefined;
-  for (const key in value) {
-    const before = last[`f:${key}`];
-    if (!before) continue;
-    const now = managed[`f:${key}`];
-    const child = childNode(node, key);
-    // A declared field stays as long as anyone manages something in it; a map's key needs an owner of its own.
-    const declared = node?.struct !== undefined && child !== undefined;
-    if ((declared || isMember(before)) && !(declared ? now : isMember(now))) {
-      result ??= { ...value };
-      delete result![key];
-      continue;
-    }
-    const pruned = pruneTyped(child, value[key], before, now ?? LEAF);
-    if (pruned !== value[key]) (result ??= { ...value })[key] = pruned;
-  }
-  return result ?? value;
 }
 
 /** Throws TypedError when an object to be applied names an unknown field, or has a list element twice or without key. */
