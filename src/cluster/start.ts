@@ -6,6 +6,7 @@ import { memoryStore } from '../etcd/memory.ts';
 import { embeddedStore } from '../etcd/node/embedded.ts';
 import { type Kubelet, startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
+import { containerdImageMounts } from '../kubelet/node/image-mounts.ts';
 import type { Log } from '../machinery/log.ts';
 import { notFound } from '../machinery/status.ts';
 import type { Store } from '../machinery/store.ts';
@@ -208,7 +209,7 @@ interface Basis {
 async function realKubelet(
   { config, api, informers, log, trace }: Basis,
   network: NodeNetworkFacts,
-  { runtime }: RealRuntime,
+  { runtime, containerd }: RealRuntime,
 ): Promise<Kubelet> {
   const nodeName = nodeNameOf();
   const at = nodePaths(config);
@@ -227,6 +228,7 @@ async function realKubelet(
       runDir: at.kubeletRun,
       logDir: at.podLogs,
       cgroupRoot,
+      imageMounts: containerdImageMounts(containerd),
     }),
     nodeName,
     nodeIP: network.nodeIP,

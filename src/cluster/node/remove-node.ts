@@ -3,10 +3,10 @@ import { tearDownBridgeNetwork } from '../../cni/node/bridge-network.ts';
 import { stopContainerd } from '../../cri/node/containerd-stop.ts';
 import { findProgram } from '../../cri/node/install.ts';
 import { mountsBelow } from '../../cri/node/process.ts';
-import { runCommand } from '../../machinery/node/command.ts';
 import { cleanupProxy } from '../node-services.ts';
 import { lineLog, systemClock } from './platform.ts';
-import { nodePaths } from './real-node.ts';
+import { removeRemains } from '../../kubelet/node/remove-remains.ts';
+import { cgroupRootOf, nodePaths } from './real-node.ts';
 
 /** Takes away what a real node left on the machine: containers, mounts, bridge, rules. Returns what it did. */
 export async function removeNode(place: {
@@ -26,22 +26,13 @@ export async function removeNode(place: {
     done.push('containers and containerd: ended');
   }
   if (findProgram('iptables') && existsSync(at.cniConf)) {
-    await cleanupProxy(place.name);
+    await cleanupProxy(place.name).catch((error) => done.push(`rules of services stay: ${(error as Error).message}`));
     await tearDownBridgeNetwork({ confDir: at.cniConf, ipamDir: at.ipam, bridge: at.bridge });
     done.push(`network: bridge ${at.bridge} and rules removed`);
   }
-  await unmountBelow(at.kubelet);
+  await removeRemains({ clock: systemClock, dataDir: at.kubelet, runDir: at.kubeletRun, cgroupRoot: cgroupRootOf(place.name) });
   rmSync(place.runDir, { recursive: true, force: true });
   return done;
-}
-
-/**
- * Volumes of pods that are gone. Nothing below a mount may ever be deleted (a hostPath volume is the user's own directory), so
- * everything is unmounted before anything is removed, and `purge` refuses while something is still mounted.
- */
-async function unmountBelow(dir: string): Promise<void> {
-  for (const path of (await mountsBelow(dir)).reverse())
-    await runCommand('umount', [path], { accept: [1, 32] });
 }
 
 /** Removes a data directory for good. Throws when something is still mounted below it. */
