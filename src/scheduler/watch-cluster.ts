@@ -63,7 +63,10 @@ export function watchCluster(options: Options): Cluster {
     if (pod.spec.schedulerName && pod.spec.schedulerName !== schedulerName) return;
     if (hasEnded(pod) || info.terminating) return leaveQueue(info.uid);
     // Bound by us a moment ago: the cache knows better than this version of the pod.
-    if (cache.has(info.uid)) return;
+    if (cache.has(info.uid)) {
+      if (queue.get(info.uid)) queue.set(pod);
+      return;
+    }
     const isNew = !queue.get(info.uid);
     const entry = queue.set(pod);
     if (pod.status?.nominatedNodeName && isNew) nominator.set(info, pod.status.nominatedNodeName);
