@@ -12,5 +12,5 @@ export interface MessageSocket {
   terminate(): void;
   /** Settles when the socket is closed: with the code that the peer gave, 1006 for none. */
   readonly closed: Promise<{ code: number; reason: string }>;
-  readonly open: boolean;
+  isOpen(): boolean;
 }

@@ -86,7 +86,7 @@ export async function runRemote(
 async function sendInput(socket: MessageSocket, protocol: ChannelProtocol, { stdin }: RemoteStreams) {
   if (!stdin) return;
   for await (const bytes of stdin) {
-    if (!socket.open) return;
+    if (!socket.isOpen()) return;
     await socket.send(channelMessage(protocol, Channel.stdin, bytes));
   }
   // v4 cannot end its input: a remote process that waits for the end goes on waiting.
@@ -96,7 +96,7 @@ async function sendInput(socket: MessageSocket, protocol: ChannelProtocol, { std
 async function sendSizes(socket: MessageSocket, protocol: ChannelProtocol, { tty, resize }: RemoteStreams) {
   if (!tty || !resize) return;
   for await (const size of resize) {
-    if (!socket.open) return;
+    if (!socket.isOpen()) return;
     await socket.send(channelMessage(protocol, Channel.resize, encodeSize(size)));
   }
 }

@@ -5,12 +5,16 @@ import type { MessageSocket } from '../../../client/streams/message-socket.ts';
 import { maxMessageBytes, messageSocket } from '../../../client/streams/node/web-socket.ts';
 import { badRequest } from '../../../machinery/status.ts';
 
+const chosen = new WeakMap<IncomingMessage, string>();
 const server = new WebSocketServer({
   noServer: true,
   perMessageDeflate: false,
   maxPayload: maxMessageBytes,
-  // The choice was made before: it is the only one left in the request.
-  handleProtocols: (protocols) => [...protocols][0] ?? false,
+});
+// `SPDY/3.1+portforward.k8s.io` is no token as of RFC 6455, and `ws` refuses it: we choose before, and answer ourselves.
+server.on('headers', (headers, request) => {
+  const protocol = chosen.get(request);
+  if (protocol) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
 });
 
 /** Subprotocols that the client offers, in its order. */
@@ -37,14 +41,14 @@ export function acceptWebSocket(
   head: Buffer,
   protocol: string,
 ): Promise<MessageSocket> {
-  if (protocol) request.headers['sec-websocket-protocol'] = protocol;
-  else delete request.headers['sec-websocket-protocol'];
+  delete request.headers['sec-websocket-protocol'];
+  if (protocol) chosen.set(request, protocol);
   return new Promise((resolve, reject) => {
     const refused = () => reject(badRequest('the WebSocket handshake failed'));
     socket.once('close', refused);
     server.handleUpgrade(request, socket, head, (ws) => {
       socket.off('close', refused);
-      resolve(messageSocket(ws));
+      resolve(messageSocket(ws, protocol));
     });
   });
 }

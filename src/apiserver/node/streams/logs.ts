@@ -70,7 +70,7 @@ export async function serveLogMessages(
   await messages.send(base64 ? '' : new Uint8Array(0));
   try {
     for await (const chunk of log) {
-      if (!messages.open) return;
+      if (!messages.isOpen()) return;
       await messages.send(base64 ? toBase64(chunk) : chunk);
     }
     messages.close();

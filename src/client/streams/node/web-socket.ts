@@ -17,7 +17,7 @@ const highWater = 1 << 20;
 export const maxMessageBytes = 16 << 20;
 
 /** The messages of a `ws` socket, of either side, with both directions held back when the other does not keep up. */
-export function messageSocket(ws: WebSocket): MessageSocket {
+export function messageSocket(ws: WebSocket, protocol = ''): MessageSocket {
   ws.binaryType = 'nodebuffer';
   const queue: Uint8Array[] = [];
   let queued = 0;
@@ -34,11 +34,9 @@ export function messageSocket(ws: WebSocket): MessageSocket {
   );
   void closed.then(() => wake?.());
   return {
-    protocol: ws.protocol,
+    protocol,
     closed,
-    get open() {
-      return ws.readyState === WebSocket.OPEN;
-    },
+    isOpen: () => ws.readyState === WebSocket.OPEN,
     send: (message) =>
       new Promise((resolve) => {
         if (ws.readyState !== WebSocket.OPEN) return resolve();
@@ -79,9 +77,17 @@ export async function openWebSocket(
 ): Promise<MessageSocket> {
   signal?.throwIfAborted();
   const { ca, cert, key, insecure, serverName } = tls;
-  const ws = new WebSocket(server.replace(/^http/, 'ws').replace(/\/$/, '') + path, protocols, {
-    ...{ ca, cert, key, headers, rejectUnauthorized: !insecure, servername: serverName },
+  const url = server.replace(/^http/, 'ws').replace(/\/$/, '') + path;
+  // `SPDY/3.1+portforward.k8s.io` is no token as of RFC 6455, and `ws` refuses it: names of protocols go past it.
+  const ws = new WebSocket(url, {
+    ...{ ca, cert, key, rejectUnauthorized: !insecure, servername: serverName },
+    headers: { ...headers, 'sec-websocket-protocol': protocols.join(', ') },
     ...{ perMessageDeflate: false, maxPayload: maxMessageBytes, followRedirects: false },
+  });
+  let protocol = '';
+  ws.on('upgrade', (response) => {
+    protocol = response.headers['sec-websocket-protocol'] ?? '';
+    delete response.headers['sec-websocket-protocol'];
   });
   const socket = messageSocket(ws);
   const refused = once(ws, 'unexpected-response') as Promise<[unknown, IncomingMessage]>;
@@ -103,13 +109,9 @@ export async function openWebSocket(
   } finally {
     signal?.removeEventListener('abort', abort);
   }
-  return {
-    ...socket,
-    protocol: ws.protocol,
-    get open() {
-      return socket.open;
-    },
-  };
+  if (protocols.includes(protocol)) return { ...socket, protocol };
+  ws.terminate();
+  throw new StatusError(500, 'InternalError', `the server chose the protocol ${JSON.stringify(protocol)}`);
 }
 
 async function refusalOf(response: IncomingMessage): Promise<StatusError> {
