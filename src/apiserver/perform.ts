@@ -3,6 +3,7 @@ import { StatusError } from '../machinery/status.ts';
 import type { Entry } from './cache/entry.ts';
 import type { Context } from './context.ts';
 import { type Deletion, deleteCollection, deleteOne } from './registry/delete.ts';
+import { checkWriteOptions } from './registry/options.ts';
 import { patch } from './registry/patch.ts';
 import { get, type ListResult, list } from './registry/read.ts';
 import { cacheOf, type Registry } from './registry/registry.ts';
@@ -28,6 +29,7 @@ export async function perform(
     handlers[context.subresource ? `${id}/${context.subresource}` : id] ??
     (context.subresource ? handlers[`*/${context.subresource}`] : undefined);
   demandVerb(context);
+  checkWriteOptions(context);
   if (own) return own(registry, context, body);
   if (context.subresource && context.subresource !== 'status') {
     throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {

@@ -53,7 +53,17 @@ export function clone<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(clone) as T;
   const copy: any = {};
-  for (const key in value) copy[key] = clone(value[key]);
+  for (const key in value) {
+    // Assigned, this one would become the copy's prototype, and be lost.
+    if (key === '__proto__')
+      Object.defineProperty(copy, key, {
+        value: clone(value[key]),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
+    else copy[key] = clone(value[key]);
+  }
   return copy;
 }
 

@@ -34,14 +34,14 @@ export class Entry {
   #json: Uint8Array | undefined;
   readonly #kind: Kind<any>;
 
+  /** Revision 0 is that of what was not stored (a dry run): it has no resource version. */
   constructor(kind: Kind<any>, key: string, decoded: AnyObject, revision: number) {
     this.#kind = kind;
     this.key = key;
     this.revision = revision;
-    this.object = deepFreeze({
-      ...decoded,
-      metadata: { ...decoded.metadata, resourceVersion: String(revision) },
-    });
+    const { resourceVersion: _, ...metadata } = decoded.metadata;
+    if (revision) (metadata as AnyObject['metadata']).resourceVersion = String(revision);
+    this.object = deepFreeze({ ...decoded, metadata });
   }
 
   static fromBytes(kind: Kind<any>, key: string, value: Uint8Array, revision: number): Entry {

@@ -18,7 +18,7 @@ export async function insert(
 ): Promise<Entry> {
   const exists = () => alreadyExists(context.served.kind, object.metadata.name!);
   if (cache.get(key)) throw exists();
-  if (isDryRun(context)) return new Entry(cache.kind, key, object, cache.revision);
+  if (isDryRun(context)) return new Entry(cache.kind, key, object, 0);
   const { succeeded, revision } = await write(() =>
     store.txn(
       [{ key, target: 'mod', equals: 0 }],

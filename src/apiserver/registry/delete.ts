@@ -1,9 +1,9 @@
 import { time } from '../../machinery/clock.ts';
-import { type AnyObject, clone } from '../../machinery/meta.ts';
-import { badRequest, conflict, notFound } from '../../machinery/status.ts';
+import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
+import { conflict, notFound } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import type { Context } from '../context.ts';
+import { type Context, isDryRun } from '../context.ts';
 import { remove, replace, retrying } from './commit.ts';
 import { keyFor, list } from './read.ts';
 import { admit, cacheOf, type Registry } from './registry.ts';
@@ -68,7 +68,7 @@ async function attempt(
     old.kind === 'Namespace' && old.apiVersion === 'v1' && old.spec?.finalizers?.length > 0;
   if (grace <= 0 && !finalizers.length && !heldByNamespace) {
     await remove(registry.store, context, entry);
-    for (const allocator of registry.allocators) allocator.release(context, old);
+    if (!isDryRun(context)) for (const allocator of registry.allocators) allocator.release(context, old);
     return { entry, gone: true };
   }
 
@@ -86,7 +86,7 @@ async function attempt(
     const asked = Date.parse(meta.deletionTimestamp) - (left ?? 0) * 1000;
     meta.deletionTimestamp = time(Math.min(asked + grace * 1000, context.nowMs + grace * 1000));
     meta.deletionGracePeriodSeconds = grace;
-  } else if ((meta.finalizers?.length ?? 0) === (old.metadata.finalizers?.length ?? 0)) {
+  } else if (equal(meta.finalizers ?? [], old.metadata.finalizers ?? [])) {
     return { entry, gone: false };
   }
   if (heldByNamespace) draft.status = { ...draft.status, phase: 'Terminating' };
@@ -102,9 +102,7 @@ function finalizersAfter(context: Context, old: AnyObject): string[] {
   if (propagationPolicy === 'Orphan') return [...rest, 'orphan'];
   if (propagationPolicy === 'Foreground') return [...rest, 'foregroundDeletion'];
   if (propagationPolicy === 'Background') return rest;
-  throw badRequest(
-    `propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan"`,
-  );
+  throw new Error(`unknown propagation policy ${propagationPolicy}`);
 }
 
 /** Deletes what a list finds, several at a time; returns what was found. */

@@ -1,7 +1,7 @@
 import { applyObject } from '../../machinery/apply/apply.ts';
 import { apiVersionOf } from '../../machinery/kind.ts';
 import { type AnyObject, clone } from '../../machinery/meta.ts';
-import { badRequest, field, invalid, StatusError } from '../../machinery/status.ts';
+import { badRequest, StatusError } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import { type Context, fieldManagerOf } from '../context.ts';
 import { checkBody } from '../http/decode.ts';
@@ -22,12 +22,7 @@ export function patch(registry: Registry, context: Context, body: unknown): Prom
 /** Server-side apply: what `manager` wants of the object; creates it when it is not there. */
 function apply(registry: Registry, context: Context, applied: AnyObject): Promise<Entry> {
   const { kind } = context.served;
-  const { fieldManager, force } = context.options;
-  if (!fieldManager) {
-    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [
-      field('fieldManager').required('is required for apply patch'),
-    ]);
-  }
+  const { force } = context.options;
   if (typeof applied !== 'object' || applied === null || Array.isArray(applied))
     throw badRequest('error decoding YAML: an apply patch is an object');
   if (!applied.apiVersion || !applied.kind) throw badRequest('apply patch must state apiVersion and kind');

@@ -33,8 +33,13 @@ function check(context: Context, name: string, errors: FieldError[]): void {
   if (errors.length) throw invalid(context.served.kind, name, errors);
 }
 
-/** Creates an object; `body` is a draft of ours. */
-export async function create(registry: Registry, context: Context, body: AnyObject): Promise<Entry> {
+/** Creates an object; `body` is a draft of ours. `applied`: managedFields are set already. */
+export async function create(
+  registry: Registry,
+  context: Context,
+  body: AnyObject,
+  applied = false,
+): Promise<Entry> {
   const { kind, toStorage } = context.served;
   const cache = cacheOf(registry, context);
   settle(context, body);
@@ -55,7 +60,7 @@ export async function create(registry: Registry, context: Context, body: AnyObje
   object = admission.object!;
   kind.rules.prepareCreate?.(object, writeContext(registry, context));
   if (status !== undefined && object.status === status && 'status' in kind.subresources) delete object.status;
-  manage(registry, context, object, undefined);
+  if (!applied) manage(registry, context, object, undefined);
 
   for (let attempt = 0; ; attempt++) {
     const undo = allocate(registry, context, object, undefined);
@@ -150,9 +155,11 @@ export async function update(
     async () => {
       const entry = cache.get(key);
       if (!entry) {
-        if (options.createMissing)
-          return create(registry, { ...context, verb: 'create' }, options.createMissing());
-        throw notFound(kind, context.name!);
+        if (!options.createMissing) throw notFound(kind, context.name!);
+        const creation: Context = { ...context, verb: 'create' };
+        const made = await create(registry, creation, options.createMissing(), options.applied);
+        context.code = creation.code;
+        return made;
       }
       const old = context.served.fromStorage ? context.served.fromStorage(entry.object) : entry.object;
       const object = await transform(old);
@@ -217,6 +224,7 @@ async function updateOnce(
   const undo = allocate(registry, context, object, old);
   try {
     check(context, old.metadata.name!, [
+      ...validateMeta(kind, object),
       ...validateMetaUpdate(kind, object, old),
       ...(context.subresource === 'status'
         ? (rules.validateStatus?.(object, old, how) ?? [])
@@ -235,7 +243,8 @@ async function updateOnce(
     const stored = toStorage ? toStorage(object) : object;
     if (isFinished(object)) {
       await remove(registry.store, context, entry);
-      for (const allocator of registry.allocators) allocator.release(context, old);
+      undo();
+      if (!isDryRun(context)) for (const allocator of registry.allocators) allocator.release(context, old);
       return entry;
     }
     const result = await replace(cache, registry.store, context, entry, stored);
