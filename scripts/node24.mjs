@@ -33,17 +33,18 @@ export function ensurePackages({ install = true } = {}) {
   if (complete()) return;
   if (!install) {
     console.error(
-      'Node packages are missing: run "npm ci" here (--no-install was given, so nothing was installed).',
+      'Node packages are missing: run "npm install" here (--no-install was given, so nothing was installed).',
     );
     process.exit(1);
   }
   console.error('installing Node packages (once; Node 24 is among them) ...');
-  const npm = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+  // Not `npm ci`: it refuses a lock file without the optional packages of other systems, which some registries do not carry.
+  const npm = spawnSync('npm', ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
   if (npm.status !== 0 || !pinnedNode()) {
-    console.error('npm ci failed: see above; check the network and the npm registry, then run this again.');
+    console.error('npm install failed: see above; check the network and the npm registry, then run this again.');
     process.exit(1);
   }
 }
