@@ -295,7 +295,7 @@ export async function serve(
     metadata: { name: `${name}-1`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
     ports: [{ name: 'web', port, protocol: 'TCP' }],
     endpoints: [
-      { addresses: ['127.0.0.1'], conditions: { ready: false } },
+      { addresses: ['10.1.2.3'], conditions: { ready: false } },
       {
         addresses: [ip],
         conditions: { ready: true },

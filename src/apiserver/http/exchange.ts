@@ -6,6 +6,8 @@ export interface Exchange {
   /** Decoded by segment where it is taken apart; here as it came, without the query. */
   path: string;
   query: URLSearchParams;
+  /** The query as it came, with its `?`; '' when there is none. */
+  search: string;
   header(name: string): string | undefined;
   /** All of them as they came, names in lower case. */
   headers(): Record<string, string | string[] | undefined>;

@@ -126,13 +126,14 @@ type Response = Http2ServerResponse;
 function base(
   request: Request,
   socket: any,
-): Pick<Exchange, 'method' | 'path' | 'query' | 'header' | 'headers' | 'certificate' | 'remote'> {
+): Pick<Exchange, 'method' | 'path' | 'query' | 'search' | 'header' | 'headers' | 'certificate' | 'remote'> {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
   return {
     method: request.method ?? 'GET',
     path: mark < 0 ? url : url.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)),
+    search: mark < 0 ? '' : url.slice(mark),
     header: (name) => {
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(',') : value;

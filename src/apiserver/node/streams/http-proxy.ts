@@ -42,8 +42,6 @@ export function targetOf(
 export const hostOf = ({ address, port }: ProxyTarget): string =>
   `${isIPv6(address) ? `[${address}]` : address}:${port}`;
 
-const queryOf = ({ query }: Exchange): string => (query.size ? `?${query}` : '');
-
 /** All methods, bodies in both directions as they come. */
 export const proxyConnector =
   (kubelets: KubeletConnections): Connector =>
@@ -53,7 +51,7 @@ export const proxyConnector =
     const found = targetOf(server, context);
     if (!rest && ['GET', 'HEAD'].includes(exchange.method)) {
       // Relative links of a page would lose the last part of a path without a slash.
-      exchange.respond(301, { location: `${exchange.path}/${queryOf(exchange)}` }, '');
+      exchange.respond(301, { location: `${exchange.path}/${exchange.search}` }, '');
     } else if (found.node !== undefined) await proxyToKubelet(server, kubelets, found.node, rest, exchange);
     else await proxyTo(found.target!, prefix, rest || '/', exchange);
     return true;
@@ -88,7 +86,7 @@ async function proxyTo(target: ProxyTarget, prefix: string, rest: string, exchan
   const send = target.scheme === 'https' ? httpsRequest : httpRequest;
   const request = send({
     ...{ host: target.address, port: target.port, method: exchange.method, agent: false },
-    ...{ path: rest + queryOf(exchange), headers, rejectUnauthorized: false, servername: '' },
+    ...{ path: rest + exchange.search, headers, rejectUnauthorized: false, servername: '' },
   });
   const abort = () => request.destroy();
   exchange.signal.addEventListener('abort', abort, { once: true });

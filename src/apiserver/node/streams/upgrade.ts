@@ -205,10 +205,9 @@ async function proxyUpgrade({ server, context, exchange, request, socket, head }
   if (!found.target) throw new StatusError(400, 'BadRequest', 'paths of a kubelet cannot be upgraded');
   const { prefix, rest } = splitProxyPath(exchange.path);
   const { target } = found;
-  const query = exchange.query.size ? `?${exchange.query}` : '';
   const given = withoutIdentity(exchange.headers() as Record<string, string>);
   const headers = forwardedHeaders(given, { remote: exchange.remote, prefix, rest });
-  const url = `${target.scheme}://${hostOf(target)}${rest || '/'}${query}`;
+  const url = `${target.scheme}://${hostOf(target)}${rest || '/'}${exchange.search}`;
   const endpoint = { url, tls: { insecure: true } };
   try {
     const upgraded = await upgradeRequest(endpoint, {

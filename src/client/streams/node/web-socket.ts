@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { fromStatus, StatusError } from '../../../machinery/status.ts';
@@ -90,22 +89,20 @@ export async function openWebSocket(
     delete response.headers['sec-websocket-protocol'];
   });
   const socket = messageSocket(ws);
-  const refused = once(ws, 'unexpected-response') as Promise<[unknown, IncomingMessage]>;
-  refused.catch(() => {});
   const abort = () => ws.terminate();
   signal?.addEventListener('abort', abort, { once: true });
+  const answered = new Promise<IncomingMessage | undefined>((resolve, reject) => {
+    ws.once('open', () => resolve(undefined));
+    ws.once('unexpected-response', (_request, response) => resolve(response));
+    ws.once('error', (error: NodeJS.ErrnoException) => reject(unreachable(server, error)));
+  });
   try {
-    await Promise.race([
-      once(ws, 'open').catch((error) => {
-        signal?.throwIfAborted();
-        throw new StatusError(503, 'ServiceUnavailable', `${server}: ${error.message || error.code}`);
-      }),
-      refused.then(async ([, response]) => {
-        const error = await refusalOf(response);
-        ws.terminate();
-        throw error;
-      }),
-    ]);
+    const refused = await answered;
+    if (refused) throw await refusalOf(refused);
+  } catch (error) {
+    ws.terminate();
+    signal?.throwIfAborted();
+    throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
   }
@@ -113,6 +110,9 @@ export async function openWebSocket(
   ws.terminate();
   throw new StatusError(500, 'InternalError', `the server chose the protocol ${JSON.stringify(protocol)}`);
 }
+
+const unreachable = (server: string, error: NodeJS.ErrnoException): StatusError =>
+  new StatusError(503, 'ServiceUnavailable', `${server}: ${error.message || error.code}`);
 
 async function refusalOf(response: IncomingMessage): Promise<StatusError> {
   let text = '';
