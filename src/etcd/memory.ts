@@ -1,16 +1,15 @@
-import type { Store } from '../machinery/store.ts';
-import type { Backend, Change, Revision } from './backend.ts';
+import type { Backend, Change, LeaseRecord, Revision } from './backend.ts';
 import { MvccStore } from './mvcc.ts';
 
 /** Keeps revisions in memory: for tests, and for clusters that need not outlive their process. */
 class MemoryBackend implements Backend {
-  readonly initial = { revision: 1, compactRevision: 0 };
+  readonly initial = { revision: 1, compactRevision: 0, leases: [] as LeaseRecord[] };
   readonly #revisions = new Map<number, (Change | undefined)[]>();
   #bytes = 0;
 
   append(batch: Revision[]): Promise<void> {
     for (const { revision, changes } of batch) {
-      this.#revisions.set(revision, changes);
+      this.#revisions.set(revision, [...changes]);
       for (const change of changes) this.#bytes += change.key.length + change.value.length;
     }
     return Promise.resolve();
@@ -27,6 +26,9 @@ class MemoryBackend implements Backend {
       }
     }
   }
+  scanKeys() {
+    return [];
+  }
   compact(_revision: number, drop: { revision: number; sub: number }[]): Promise<void> {
     for (const { revision, sub } of drop) {
       const changes = this.#revisions.get(revision);
@@ -38,6 +40,12 @@ class MemoryBackend implements Backend {
     }
     return Promise.resolve();
   }
+  putLease(): Promise<void> {
+    return Promise.resolve();
+  }
+  removeLease(): Promise<void> {
+    return Promise.resolve();
+  }
   bytes(): number {
     return this.#bytes;
   }
@@ -47,4 +55,4 @@ class MemoryBackend implements Backend {
   }
 }
 
-export const memoryStore = (): Store => new MvccStore(new MemoryBackend());
+export const memoryStore = (): MvccStore => new MvccStore(new MemoryBackend());

@@ -1,4 +1,3 @@
-import BTreeModule from 'sorted-btree';
 import type {
   Compare,
   KeyValue,
@@ -6,48 +5,33 @@ import type {
   RangeRequest,
   RangeResult,
   Store,
-  StoreEvent,
   TxnResult,
   WatchOptions,
 } from '../machinery/store.ts';
 import { CompactedError, FutureRevisionError, StoreClosedError } from '../machinery/store.ts';
-import type { Backend, Change, Revision } from './backend.ts';
+import type { Backend, Change, LeaseRecord, Revision } from './backend.ts';
+import { NothingWrittenError } from './backend.ts';
+import { KeyIndex, type Version } from './key-index.ts';
+import { eventOf, keyValueOf, Watchers } from './watchers.ts';
 
-const BTree = BTreeModule.default;
-const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-/** One version of a key; `version` 0 is a tombstone. */
-interface Version {
-  mod: number;
-  sub: number;
-  create: number;
-  version: number;
-}
-
-/**
- * All versions of a key that are still known, oldest first. A key that was put at revision 2, put again at 5,
- * deleted at 7 and put at 9 has:
- *   [{mod 2, create 2, version 1}, {mod 5, create 2, version 2}, {mod 7, version 0}, {mod 9, create 9, version 1}]
- * A compaction at 6 leaves [{mod 5 …}, {mod 7 …}, {mod 9 …}]: the newest one at or before 6, and all that came later.
- */
-type History = Version[];
-
-/** The version that a reader at `revision` sees, tombstones included. */
-function at(history: History, revision: number): Version | undefined {
-  for (let i = history.length - 1; i >= 0; i--) if (history[i]!.mod <= revision) return history[i];
-  return undefined;
-}
-
-interface Pending {
-  revision: Revision;
-  events: StoreEvent[];
+/** A decided transaction that is not durable yet. */
+interface Pending extends Revision {
+  /** What each change replaces. */
+  before: (Version | undefined)[];
   done: () => void;
   fail: (error: Error) => void;
 }
 
-interface Watcher extends WatchOptions {
-  /** The first revision that it has not been given. */
-  next: number;
+/** What `transact` works on: the newest state, durable or not, and what the same call has changed so far. */
+export interface View {
+  /** The revision that the changes get. */
+  readonly revision: number;
+  /** Throws CompactedError, FutureRevisionError. */
+  range(request: RangeRequest): RangeResult;
+  put(key: string, value: Uint8Array, options?: { decoded?: unknown; lease?: number | undefined }): void;
+  /** Returns what was there. */
+  delete(key: string, end?: string): KeyValue[];
+  keysOfLease(lease: number): string[];
 }
 
 /**
@@ -55,26 +39,31 @@ interface Watcher extends WatchOptions {
  *
  * A transaction is decided at once against the newest state (`head`), queued, and made durable with all others that wait
  * (group commit). Nothing shows before it is durable: reads go to `revision`, the newest durable one, and the answer of
- * a failed compare waits for what it has seen.
+ * a failed compare waits for what it has seen. When a batch cannot be written (a full disk), it and all that was decided
+ * after it fail and are taken back, which nobody has seen, and the store goes on.
  */
 export class MvccStore implements Store {
   readonly #backend: Backend;
-  readonly #index = new BTree<string, History>(undefined, compareKeys);
-  readonly #watchers = new Set<Watcher>();
+  readonly #index = new KeyIndex();
+  readonly #watchers = new Watchers();
   #head: number;
   #durable: number;
   #compacted: number;
   #queue: Pending[] = [];
+  /** By revision: what is decided and not durable. */
+  readonly #inFlight = new Map<number, Pending>();
   #waiters: { revision: number; done: () => void; fail: (error: Error) => void }[] = [];
   #writing: Promise<void> | undefined;
+  #compacting: Promise<void> = Promise.resolve();
+  /** What a failed compaction has left in the backend. */
+  #undropped: { revision: number; sub: number }[] = [];
   #failure: Error | undefined;
-  #liveKeys = 0;
 
   constructor(backend: Backend) {
     this.#backend = backend;
     this.#head = this.#durable = backend.initial.revision;
     this.#compacted = backend.initial.compactRevision;
-    for (const { revision, sub, change } of backend.scan(0, this.#head)) this.#record(change, revision, sub);
+    for (const { revision, sub, change } of backend.scanKeys()) this.#index.add(change, revision, sub);
   }
 
   get revision(): number {
@@ -84,167 +73,155 @@ export class MvccStore implements Store {
     return this.#compacted;
   }
 
-  #record(change: Change, mod: number, sub: number): Version | undefined {
-    let history = this.#index.get(change.key);
-    if (!history) this.#index.set(change.key, (history = []));
-    const previous = history.at(-1);
-    history.push({ mod, sub, create: change.createRevision, version: change.version });
-    const was = previous !== undefined && previous.version > 0;
-    if (change.version > 0 && !was) this.#liveKeys++;
-    if (change.version === 0 && was) this.#liveKeys--;
-    return was ? previous : undefined;
+  #load(key: string, v: Version): KeyValue {
+    const change = this.#inFlight.get(v.mod)?.changes[v.sub] ?? this.#backend.read(v.mod, v.sub);
+    if (!change) throw new Error(`the store lost ${key} at revision ${v.mod}: restore a backup`);
+    return keyValueOf(change, v.mod);
   }
 
-  #load(key: string, v: Version): KeyValue {
-    const change = this.#backend.read(v.mod, v.sub) ?? this.#unwritten(v.mod, v.sub);
-    if (!change) throw new Error(`the store lost ${key} at revision ${v.mod}: restore a backup`);
-    return {
-      key,
-      value: change.value,
-      createRevision: v.create,
-      modRevision: v.mod,
-      version: v.version,
-      decoded: change.decoded,
+  /** For an event's `previous`: undefined once it is compacted. */
+  #reader(v: Version | undefined): (() => KeyValue | undefined) | undefined {
+    if (!v) return undefined;
+    return () => {
+      const change = this.#backend.read(v.mod, v.sub);
+      return change && keyValueOf(change, v.mod);
     };
   }
 
-  /** Changes that are decided but not durable yet. */
-  #unwritten(revision: number, sub: number): Change | undefined {
-    return this.#inFlight.get(revision)?.changes[sub];
-  }
-  readonly #inFlight = new Map<number, Revision>();
-
   async range(request: RangeRequest): Promise<RangeResult> {
     this.#check();
-    const revision = request.revision || this.#durable;
+    return this.#range(request, this.#readable(request.revision) || this.#durable, this.#durable);
+  }
+
+  /** Throws when `revision` cannot be read; 0 and undefined mean the newest. */
+  #readable(revision: number | undefined): number {
+    if (!revision) return 0;
     if (revision > this.#durable) throw new FutureRevisionError(revision);
     if (revision < this.#compacted) throw new CompactedError(revision);
-    return this.#range(request, revision, this.#durable);
+    return revision;
   }
 
   #range({ key, end, limit = 0, countOnly }: RangeRequest, revision: number, now: number): RangeResult {
     const kvs: KeyValue[] = [];
     let count = 0;
-    const visit = (k: string, history: History) => {
-      const v = at(history, revision);
-      if (!v || v.version === 0) return;
+    this.#index.range(key, end, revision, (k, v) => {
       count++;
       if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(this.#load(k, v));
-    };
-    if (end === undefined) {
-      const history = this.#index.get(key);
-      if (history) visit(key, history);
-    } else {
-      this.#index.forRange(key, end, false, visit);
-    }
+    });
     return { kvs, count, more: !countOnly && limit > 0 && count > kvs.length, revision: now };
   }
 
   async txn(compare: Compare[], success: Op[], failure: Op[] = []): Promise<TxnResult> {
-    this.#check();
-    const succeeded = compare.every((c) => this.#holds(c));
-    const ops = succeeded ? success : failure;
-    const revision = this.#head + 1;
-    const changes: Change[] = [];
-    const events: StoreEvent[] = [];
-    const responses: TxnResult['responses'] = [];
-    for (const op of ops) {
-      if (op.op === 'range') responses.push(this.#range(op, revision, revision));
-      else if (op.op === 'put') {
-        this.#put(op.key, op.value, op.decoded, revision, changes, events);
-        responses.push(undefined);
-      } else responses.push(this.#delete(op.key, op.end, revision, changes, events));
-    }
-    if (!changes.length) {
-      await this.#whenDurable(this.#head);
-      return { succeeded, revision: this.#durable, responses };
-    }
-    this.#head = revision;
-    await new Promise<void>((done, fail) => {
-      const entry = { revision, changes };
-      this.#inFlight.set(revision, entry);
-      this.#queue.push({ revision: entry, events, done, fail });
-      this.#writing ??= this.#write();
+    const { result, revision } = await this.transact((view) => {
+      const succeeded = compare.every((c) => this.#holds(c));
+      const responses: TxnResult['responses'] = (succeeded ? success : failure).map((op) => {
+        if (op.op === 'range') return view.range(op);
+        if (op.op === 'put') return view.put(op.key, op.value, op) as undefined;
+        const previous = view.delete(op.key, op.end);
+        return { deleted: previous.length, previous };
+      });
+      return { succeeded, responses };
     });
-    return { succeeded, revision, responses };
+    return { ...result, revision };
   }
 
   #holds(c: Compare): boolean {
-    const v = this.#index.get(c.key)?.at(-1);
-    const live = v && v.version > 0 ? v : undefined;
-    if (c.target === 'mod') return (live?.mod ?? 0) === c.equals;
-    if (c.target === 'create') return (live?.create ?? 0) === c.equals;
-    return (live?.version ?? 0) === c.equals;
+    const v = this.#index.newest(c.key);
+    if (c.target === 'mod') return (v?.mod ?? 0) === c.equals;
+    if (c.target === 'create') return (v?.create ?? 0) === c.equals;
+    return (v?.version ?? 0) === c.equals;
   }
 
-  #put(
-    key: string,
-    value: Uint8Array,
-    decoded: unknown,
-    revision: number,
-    changes: Change[],
-    events: StoreEvent[],
-  ): void {
-    const last = this.#index.get(key)?.at(-1);
-    const live = last && last.version > 0 ? last : undefined;
-    const change: Change = {
-      key,
-      value,
-      createRevision: live?.create ?? revision,
-      version: (live?.version ?? 0) + 1,
-      decoded,
+  /**
+   * Runs `decide` at once, as one transaction; resolves when what it has changed, or has seen, is durable. What `decide`
+   * throws is the rejection, and nothing is changed.
+   */
+  async transact<T>(decide: (view: View) => T): Promise<{ result: T; revision: number }> {
+    this.#check();
+    const revision = this.#head + 1;
+    const changes: Change[] = [];
+    const before: (Version | undefined)[] = [];
+    const ranges: RangeResult[] = [];
+    const change = (one: Change): void => {
+      before.push(this.#index.add(one, revision, changes.length));
+      changes.push(one);
     };
-    const previous = live && this.#watchers.size ? this.#load(key, live) : undefined;
-    this.#record(change, revision, changes.length);
-    changes.push(change);
-    events.push({
-      type: 'put',
-      previous,
-      kv: {
-        key,
-        value,
-        createRevision: change.createRevision,
-        modRevision: revision,
-        version: change.version,
-        decoded,
-      },
-    });
-  }
-
-  #delete(key: string, end: string | undefined, revision: number, changes: Change[], events: StoreEvent[]) {
-    const { kvs } = this.#range({ key, end }, revision, revision);
-    for (const previous of kvs) {
-      const change: Change = { key: previous.key, value: empty, createRevision: 0, version: 0 };
-      this.#record(change, revision, changes.length);
-      changes.push(change);
-      events.push({
-        type: 'delete',
-        previous,
-        kv: { key: previous.key, value: empty, createRevision: 0, modRevision: revision, version: 0 },
+    const pending: Pending = { revision, changes, before, done: () => {}, fail: () => {} };
+    this.#inFlight.set(revision, pending);
+    let result: T;
+    try {
+      result = decide({
+        revision,
+        range: (request) => {
+          const found = this.#range(request, this.#readable(request.revision) || revision, revision);
+          ranges.push(found);
+          return found;
+        },
+        put: (key, value, { decoded, lease } = {}) => {
+          const old = this.#index.newest(key);
+          const { create = revision, version = 0 } = old ?? {};
+          change({
+            key,
+            value,
+            createRevision: create,
+            version: version + 1,
+            decoded,
+            ...(lease ? { lease } : {}),
+          });
+        },
+        delete: (key, end) => {
+          const { kvs } = this.#range({ key, end }, revision, revision);
+          for (const kv of kvs) change({ key: kv.key, value: empty, createRevision: 0, version: 0 });
+          return kvs;
+        },
+        keysOfLease: (lease) => this.#index.keysOfLease(lease),
       });
+    } catch (error) {
+      this.#undo(pending);
+      throw error;
     }
-    return { deleted: kvs.length, previous: kvs };
+    if (!changes.length) {
+      this.#inFlight.delete(revision);
+      const seen = this.#head;
+      for (const found of ranges) found.revision = seen;
+      await this.#whenDurable(seen);
+      return { result, revision: seen };
+    }
+    this.#head = revision;
+    await new Promise<void>((done, fail) => {
+      pending.done = done;
+      pending.fail = fail;
+      this.#queue.push(pending);
+      this.#writing ??= this.#write();
+    });
+    return { result, revision };
   }
 
-  /** Writes what is queued, batch after batch, until nothing is left. A failed write stops the store: see `#check`. */
+  /** Takes back a transaction that is the newest one. */
+  #undo({ revision, changes }: Revision): void {
+    for (let i = changes.length - 1; i >= 0; i--) this.#index.undo(changes[i]!.key);
+    this.#inFlight.delete(revision);
+  }
+
+  /** Writes what is queued, batch after batch, until nothing is left. */
   async #write(): Promise<void> {
     await Promise.resolve(); // let the writers of this turn of the event loop share a batch
     while (this.#queue.length) {
       const batch = this.#queue;
       this.#queue = [];
       try {
-        await this.#backend.append(batch.map((p) => p.revision));
+        await this.#backend.append(batch);
       } catch (error) {
-        this.#failure = error instanceof Error ? error : new Error(String(error));
-        for (const p of [...batch, ...this.#queue]) p.fail(this.#failure);
-        for (const w of this.#waiters) w.fail(this.#failure);
-        this.#queue = [];
-        this.#waiters = [];
-        break;
+        this.#takeBack(batch, error instanceof Error ? error : new Error(String(error)));
+        continue;
       }
-      this.#durable = batch.at(-1)!.revision.revision;
-      for (const p of batch) this.#inFlight.delete(p.revision.revision);
-      this.#deliver(batch.flatMap((p) => p.events));
+      this.#durable = batch.at(-1)!.revision;
+      for (const p of batch) this.#inFlight.delete(p.revision);
+      this.#watchers.deliver(this.#durable, () =>
+        batch.flatMap(({ revision, changes, before }) =>
+          changes.map((change, sub) => eventOf(change, revision, this.#reader(before[sub]))),
+        ),
+      );
       for (const p of batch) p.done();
       const ready = this.#waiters.filter((w) => w.revision <= this.#durable);
       this.#waiters = this.#waiters.filter((w) => w.revision > this.#durable);
@@ -253,54 +230,39 @@ export class MvccStore implements Store {
     this.#writing = undefined;
   }
 
+  /** The batch is not written: it, what was decided after it, and what has seen either, fail. */
+  #takeBack(batch: Pending[], error: Error): void {
+    const undone = [...batch, ...this.#queue];
+    const waiters = this.#waiters;
+    this.#queue = [];
+    this.#waiters = [];
+    for (const p of undone.toReversed()) this.#undo(p);
+    this.#head = this.#durable;
+    if (!(error instanceof NothingWrittenError)) this.#failure ??= error;
+    for (const one of [...undone, ...waiters]) one.fail(error);
+  }
+
   #whenDurable(revision: number): Promise<void> {
     if (revision <= this.#durable) return Promise.resolve();
     return new Promise((done, fail) => this.#waiters.push({ revision, done, fail }));
   }
 
-  #deliver(events: StoreEvent[]): void {
-    for (const watcher of [...this.#watchers]) {
-      const mine = events.filter((e) => e.kv.modRevision >= watcher.next && inRange(e.kv.key, watcher));
-      watcher.next = this.#durable + 1;
-      if (mine.length) watcher.onEvents(mine, this.#durable);
-    }
-  }
-
   watch(options: WatchOptions): () => void {
     this.#check();
-    const watcher: Watcher = { ...options, next: options.startRevision ?? this.#durable + 1 };
-    if (watcher.next <= this.#compacted) {
-      options.onEnd?.(new CompactedError(watcher.next));
+    const from = options.startRevision || this.#durable + 1;
+    if (from <= this.#compacted) {
+      options.onEnd?.(new CompactedError(from));
       return () => {};
     }
-    const past: StoreEvent[] = [];
-    if (watcher.next <= this.#durable) {
-      for (const { revision, change } of this.#backend.scan(watcher.next, this.#durable)) {
-        if (inRange(change.key, watcher)) past.push(this.#eventOf(change, revision));
+    return this.#watchers.add(options, from, this.#durable, () => {
+      const past = [];
+      for (const { revision, change } of this.#backend.scan(from, this.#durable)) {
+        if (!Watchers.wants(options, change.key)) continue;
+        const before = this.#index.at(change.key, revision - 1);
+        past.push(eventOf(change, revision, this.#reader(before)));
       }
-    }
-    if (watcher.next <= this.#durable) watcher.next = this.#durable + 1;
-    this.#watchers.add(watcher);
-    if (past.length) watcher.onEvents(past, this.#durable);
-    return () => void this.#watchers.delete(watcher);
-  }
-
-  #eventOf(change: Change, revision: number): StoreEvent {
-    const history = this.#index.get(change.key) ?? [];
-    const before = at(history, revision - 1);
-    const previous = before && before.version > 0 ? this.#load(change.key, before) : undefined;
-    return {
-      type: change.version ? 'put' : 'delete',
-      previous,
-      kv: {
-        key: change.key,
-        value: change.value,
-        createRevision: change.createRevision,
-        modRevision: revision,
-        version: change.version,
-        decoded: change.decoded,
-      },
-    };
+      return past;
+    });
   }
 
   async compact(revision: number): Promise<void> {
@@ -308,40 +270,42 @@ export class MvccStore implements Store {
     if (revision > this.#durable) throw new FutureRevisionError(revision);
     if (revision <= this.#compacted) throw new CompactedError(revision);
     this.#compacted = revision;
-    const drop: { revision: number; sub: number }[] = [];
-    const emptied: string[] = [];
-    this.#index.forEachPair((key, history) => {
-      let keep = 0;
-      while (keep + 1 < history.length && history[keep + 1]!.mod <= revision) keep++;
-      const first = history[keep]!;
-      if (first.mod <= revision && first.version === 0) keep++;
-      for (const old of history.splice(0, keep)) drop.push({ revision: old.mod, sub: old.sub });
-      if (!history.length) emptied.push(key);
+    const drop = [...this.#undropped, ...this.#index.compact(revision)];
+    this.#undropped = [];
+    const compacting = this.#compacting.then(() => this.#backend.compact(revision, drop));
+    this.#compacting = compacting.catch(() => {
+      this.#undropped = [...drop, ...this.#undropped]; // the caller has the error; the next compaction tries again
     });
-    for (const key of emptied) this.#index.delete(key);
-    await this.#backend.compact(revision, drop);
+    await compacting;
   }
 
   stats(): { keys: number; bytes: number } {
-    return { keys: this.#liveKeys, bytes: this.#backend.bytes() };
+    return { keys: this.#index.liveKeys, bytes: this.#backend.bytes() };
   }
 
-  /** After a failed write nothing more is accepted: what is in memory is then ahead of the disk. */
+  /** Leases that were there at the start. */
+  get initialLeases(): LeaseRecord[] {
+    return this.#backend.initial.leases;
+  }
+  putLease(lease: LeaseRecord): Promise<void> {
+    return this.#backend.putLease(lease);
+  }
+  removeLease(id: number): Promise<void> {
+    return this.#backend.removeLease(id);
+  }
+
   #check(): void {
     if (this.#failure) throw this.#failure;
   }
 
   async close(): Promise<void> {
+    if (this.#failure instanceof StoreClosedError) return;
+    this.#failure = new StoreClosedError();
     await this.#writing;
-    if (!(this.#failure instanceof StoreClosedError)) {
-      this.#failure = new StoreClosedError();
-      for (const watcher of this.#watchers) watcher.onEnd?.(this.#failure);
-      this.#watchers.clear();
-      await this.#backend.close();
-    }
+    await this.#compacting;
+    this.#watchers.end(this.#failure);
+    await this.#backend.close();
   }
 }
 
 const empty = new Uint8Array(0);
-const inRange = (key: string, { key: from, end }: { key: string; end?: string }): boolean =>
-  end === undefined ? key === from : key >= from && key < end;

@@ -6,6 +6,8 @@ export interface KeyValue {
   modRevision: number;
   /** 1 at creation, counting puts since. */
   version: number;
+  /** The lease that the key goes with, if any. */
+  lease?: number;
   /** What the writer gave as `decoded`; lost on restart. Saves readers in the same process from decoding again. */
   decoded?: unknown;
 }
@@ -17,7 +19,7 @@ export type Compare = { key: string } & (
 );
 
 export type Op =
-  | { op: 'put'; key: string; value: Uint8Array; decoded?: unknown }
+  | { op: 'put'; key: string; value: Uint8Array; decoded?: unknown; lease?: number }
   | { op: 'delete'; key: string; end?: string }
   | { op: 'range'; key: string; end?: string; limit?: number };
 
@@ -51,8 +53,8 @@ export interface StoreEvent {
   type: 'put' | 'delete';
   /** For a delete: key and modRevision only, `value` is empty. */
   kv: KeyValue;
-  /** What the key was before; absent when it was not there, or is compacted. */
-  previous?: KeyValue;
+  /** What the key was before; absent when it was not there, or is compacted. May be read from disk when it is asked for. */
+  readonly previous?: KeyValue | undefined;
 }
 
 export interface WatchOptions {
@@ -67,6 +69,10 @@ export interface WatchOptions {
 }
 
 /**
+ * Keys are strings and are ordered by UTF-16 code units. That is the order of etcd for ASCII, which is all that Kubernetes
+ * uses. What comes from outside as bytes (etcd's gRPC API) is mapped one byte to one character, which keeps every key and
+ * the order.
+ *
  * The contract of etcd: one global revision that every writing transaction raises by one, ranges at a revision,
  * transactions, watches from a revision, compaction. What is acknowledged is durable; what a read, a failed compare or a
  * watch shows is durable too. Source: the etcd v3 API documentation ("KV", "Watch").

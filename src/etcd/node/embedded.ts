@@ -1,108 +1,111 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { statSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
-import type { Store } from '../../machinery/store.ts';
-import type { Backend, Change, Revision } from '../backend.ts';
+import {
+  type Backend,
+  type Change,
+  type LeaseRecord,
+  NothingWrittenError,
+  type Revision,
+} from '../backend.ts';
 import { MvccStore } from '../mvcc.ts';
+import { dataDirectory } from './data-directory.ts';
+import { DataDirectoryError, decodeChange, decodeHeader, encodeChange } from './record.ts';
 
-/** The layout of the file. A file of another number is refused, never changed. */
-export const formatVersion = 1;
+export { formatVersion } from './data-directory.ts';
+export { DataDirectoryError } from './record.ts';
+
 const metaKey = 0;
+/** Largest number that a lease's id can be; as a key it must sort after all others of [0, id]. */
+const largestId = Number.MAX_SAFE_INTEGER;
 
-/** The data directory cannot be used as it is; the message says what to do. */
-export class DataDirectoryError extends Error {}
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/**
- * One change on disk, little-endian: checksum u32 of all that follows; createRevision f64; version u32; length of the key
- * u32; the key; the value.
- */
-function encode(change: Change): Buffer {
-  const key = encoder.encode(change.key);
-  const bytes = Buffer.allocUnsafe(20 + key.length + change.value.length);
-  bytes.writeDoubleLE(change.createRevision, 4);
-  bytes.writeUInt32LE(change.version, 12);
-  bytes.writeUInt32LE(key.length, 16);
-  bytes.set(key, 20);
-  bytes.set(change.value, 20 + key.length);
-  bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0);
-  return bytes;
-}
-
-function decode(bytes: Buffer, path: string): Change {
-  if (bytes.length < 20 || bytes.readUInt32LE(0) !== crc32(bytes.subarray(4))) {
-    throw new DataDirectoryError(
-      `${path} is damaged (a checksum is wrong): restore a backup, or move the directory away to start empty`,
-    );
-  }
-  const keyEnd = 20 + bytes.readUInt32LE(16);
-  return {
-    createRevision: bytes.readDoubleLE(4),
-    version: bytes.readUInt32LE(12),
-    key: decoder.decode(bytes.subarray(20, keyEnd)),
-    value: new Uint8Array(bytes.subarray(keyEnd)),
-  };
-}
-
-/** Keys are [revision, sub]; [0] holds `{compactRevision}`. */
+/** Keys are [revision, sub]; [0] holds `{compactRevision}`, [0, id] a lease. */
 class LmdbBackend implements Backend {
   readonly #db: RootDatabase<Buffer, any>;
   readonly #path: string;
-  readonly initial: { revision: number; compactRevision: number };
+  readonly initial: { revision: number; compactRevision: number; leases: LeaseRecord[] };
 
   constructor(db: RootDatabase<Buffer, any>, path: string) {
     this.#db = db;
     this.#path = path;
     const meta = db.get([metaKey]);
     const compactRevision = meta ? Number(JSON.parse(meta.toString()).compactRevision) : 0;
-    let revision = Math.max(1, compactRevision);
-    for (const key of db.getKeys({ reverse: true, limit: 1 }) as Iterable<[number, number]>)
-      revision = Math.max(revision, key[0]);
-    this.initial = { revision, compactRevision };
+    const leases = [...db.getRange({ start: [metaKey, 0], end: [metaKey, largestId] })];
+    this.initial = {
+      revision: Math.max(1, compactRevision, this.#lastRevision()),
+      compactRevision,
+      leases: leases.map(({ value }) => JSON.parse(value.toString()) as LeaseRecord),
+    };
+  }
+
+  #lastRevision(): number {
+    const keys = this.#db.getKeys({ reverse: true, limit: 1 }) as Iterable<[number, number]>;
+    for (const [revision] of keys) return revision;
+    return 0;
+  }
+
+  /** One LMDB transaction, all or nothing. `write` gets the functions that put and remove. */
+  async #commit(
+    write: (put: (key: number[], value: Buffer) => void, remove: (key: number[]) => void) => void,
+  ): Promise<void> {
+    const db = this.#db;
+    // Every single promise rejects too when the commit fails; the batch's tells it once.
+    const one = (written: Promise<boolean>) => void written.catch(() => {});
+    try {
+      await db.batch(() =>
+        write(
+          (key, value) => one(db.put(key, value)),
+          (key) => one(db.remove(key)),
+        ),
+      );
+    } catch (error) {
+      const { commitError } = error as { commitError?: Promise<never> };
+      const cause = (await commitError?.catch((reason: unknown) => reason)) ?? error;
+      throw new Error(`${this.#path} could not be written (${(cause as Error).message})`, { cause });
+    }
   }
 
   async append(batch: Revision[]): Promise<void> {
-    const db = this.#db;
-    const committed = db.batch(() => {
-      for (const { revision, changes } of batch) {
-        for (let sub = 0; sub < changes.length; sub++) db.put([revision, sub], encode(changes[sub]!));
-      }
-    });
-    await committed;
-    await db.flushed;
+    try {
+      await this.#commit((put) => {
+        for (const { revision, changes } of batch)
+          for (let sub = 0; sub < changes.length; sub++) put([revision, sub], encodeChange(changes[sub]!));
+      });
+    } catch (error) {
+      // LMDB makes a transaction count with the last thing it writes: what failed before that is not there.
+      this.#db.resetReadTxn();
+      const kept = this.#lastRevision() >= batch[0]!.revision;
+      const { message } = error as Error;
+      if (kept) throw error;
+      throw new NothingWrittenError(`${message}: is the disk full?`, { cause: error });
+    }
   }
   read(revision: number, sub: number): Change | undefined {
     const bytes = this.#db.get([revision, sub]);
-    return bytes && decode(bytes, this.#path);
+    return bytes && decodeChange(bytes, this.#path);
   }
   *scan(from: number, to: number) {
     for (const { key, value } of this.#db.getRange({ start: [Math.max(1, from), 0], end: [to + 1, 0] })) {
-      yield { revision: key[0] as number, sub: key[1] as number, change: decode(value, this.#path) };
+      yield { revision: key[0] as number, sub: key[1] as number, change: decodeChange(value, this.#path) };
+    }
+  }
+  *scanKeys() {
+    for (const { key, value } of this.#db.getRange({ start: [1, 0] })) {
+      yield { revision: key[0] as number, sub: key[1] as number, change: decodeHeader(value, this.#path) };
     }
   }
   async compact(revision: number, drop: { revision: number; sub: number }[]): Promise<void> {
-    const db = this.#db;
-    await db.put([metaKey], Buffer.from(JSON.stringify({ compactRevision: revision })));
+    await this.#commit((put) => put([metaKey], Buffer.from(JSON.stringify({ compactRevision: revision }))));
     for (let i = 0; i < drop.length; i += 1000) {
-      await db.batch(() => {
-        for (const old of drop.slice(i, i + 1000)) db.remove([old.revision, old.sub]);
+      await this.#commit((_put, remove) => {
+        for (const old of drop.slice(i, i + 1000)) remove([old.revision, old.sub]);
       });
     }
-    await db.flushed;
+  }
+  putLease(lease: LeaseRecord): Promise<void> {
+    return this.#commit((put) => put([metaKey, lease.id], Buffer.from(JSON.stringify(lease))));
+  }
+  removeLease(id: number): Promise<void> {
+    return this.#commit((_put, remove) => remove([metaKey, id]));
   }
   bytes(): number {
     return statSync(this.#path).size;
@@ -112,81 +115,37 @@ class LmdbBackend implements Backend {
   }
 }
 
+export interface EmbeddedStore extends MvccStore {
+  /** Writes a consistent copy of the store to the file `path`, which must not be there. */
+  copyTo(path: string): Promise<void>;
+}
+
 /**
  * Opens (or makes) the embedded store in `dir`: one LMDB file, every acknowledged write flushed to disk.
  * Throws DataDirectoryError for a directory that is newer, damaged or half made.
  */
-export function embeddedStore(dir: string): Store {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const path = join(dir, 'wherry.mdb');
-  const versionFile = join(dir, 'format');
-  if (existsSync(versionFile)) {
-    const found = Number(readFileSync(versionFile, 'utf8'));
-    if (!Number.isInteger(found) || found < 1) {
-      throw new DataDirectoryError(
-        `${versionFile} is damaged: restore a backup, or move ${dir} away to start empty`,
-      );
-    }
-    if (found !== formatVersion) {
-      throw new DataDirectoryError(
-        `${dir} has format ${found}, this version of Wherry knows ${formatVersion}: start the version that wrote it, or choose another --data-dir`,
-      );
-    }
-    if (!existsSync(path)) {
-      throw new DataDirectoryError(
-        `${path} is missing: restore a backup, or move ${dir} away to start empty`,
-      );
-    }
-  } else if (existsSync(path)) {
-    throw new DataDirectoryError(
-      `${dir} is half made (no ${versionFile}): restore a backup, or move it away to start empty`,
-    );
-  }
-  let db: RootDatabase<Buffer, any>;
+export function embeddedStore(dir: string): EmbeddedStore {
+  const { file, complete } = dataDirectory(dir);
+  let db: RootDatabase<Buffer, any> | undefined;
   try {
-    if (existsSync(path)) refuseForeign(path);
     db = open({
-      path,
+      path: file,
       encoding: 'binary',
       keyEncoding: 'ordered-binary',
       compression: false,
       noSubdir: true,
+      // A commit is then on disk when it resolves, and when it fails it has not happened.
+      overlappingSync: false,
     });
+    const store = new MvccStore(new LmdbBackend(db, file));
+    complete();
+    const opened = db;
+    return Object.assign(store, { copyTo: (path: string) => opened.backup(path, false) });
   } catch (error) {
+    void db?.close();
     if (error instanceof DataDirectoryError) throw error;
     throw new DataDirectoryError(
-      `${path} cannot be opened (${(error as Error).message}): restore a backup, or move ${dir} away to start empty`,
+      `${file} cannot be opened (${(error as Error).message}): restore a backup, or move ${dir} away to start empty`,
     );
-  }
-  if (!existsSync(versionFile)) {
-    writeFileSync(versionFile + '.new', `${formatVersion}\n`);
-    renameSync(versionFile + '.new', versionFile);
-  }
-  return new MvccStore(new LmdbBackend(db, path));
-}
-
-/**
- * LMDB maps the file and dies on a page that is not there: look at both meta pages before it does. A meta page has, from
- * offset 24: magic u32, version u32, address, map size, page size u32 (at 48), ..., last page u64 (at 144), transaction u64.
- */
-function refuseForeign(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    const size = fstatSync(file).size;
-    const metas = [0, 4096].map((offset) => {
-      const page = Buffer.alloc(160);
-      const whole = readSync(file, page, 0, 160, offset) === 160 && page.readUInt32LE(24) === 0xbeefc0de;
-      return whole
-        ? { pageSize: page.readUInt32LE(48), last: page.readBigUInt64LE(144), txn: page.readBigUInt64LE(152) }
-        : undefined;
-    });
-    const newest = metas.reduce((a, b) => (b && (!a || b.txn > a.txn) ? b : a));
-    if (!newest || BigInt(size) < (newest.last + 1n) * BigInt(newest.pageSize)) {
-      throw new DataDirectoryError(
-        `${path} is not a whole Wherry store: restore a backup, or move the directory away to start empty`,
-      );
-    }
-  } finally {
-    closeSync(file);
   }
 }

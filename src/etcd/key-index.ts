@@ -1,0 +1,113 @@
+import BTreeModule from 'sorted-btree';
+import type { Change } from './backend.ts';
+
+const BTree = BTreeModule.default;
+const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** One version of a key; `version` 0 is a tombstone, `lease` 0 is none. */
+export interface Version {
+  mod: number;
+  sub: number;
+  create: number;
+  version: number;
+  lease: number;
+}
+
+/**
+ * All versions of a key that are still known, oldest first. A key that was put at revision 2, put again at 5,
+ * deleted at 7 and put at 9 has:
+ *   [{mod 2, create 2, version 1}, {mod 5, create 2, version 2}, {mod 7, version 0}, {mod 9, create 9, version 1}]
+ * A compaction at 6 leaves [{mod 5 …}, {mod 7 …}, {mod 9 …}]: the newest one at or before 6, and all that came later.
+ * A compaction at 7 leaves [{mod 9 …}]: a tombstone that is the newest goes too.
+ */
+type History = Version[];
+
+const live = (v: Version | undefined): Version | undefined => (v && v.version > 0 ? v : undefined);
+
+/** Which versions each key has had, in the order of keys. Values are in the backend. */
+export class KeyIndex {
+  readonly #tree = new BTree<string, History>(undefined, compareKeys);
+  #live = 0;
+
+  get liveKeys(): number {
+    return this.#live;
+  }
+
+  /** The newest version, durable or not; undefined for a key that is not there. */
+  newest(key: string): Version | undefined {
+    return live(this.#tree.get(key)?.at(-1));
+  }
+
+  /** The version that a reader at `revision` sees; undefined for a key that is not there. */
+  at(key: string, revision: number): Version | undefined {
+    const history = this.#tree.get(key);
+    return history && seenAt(history, revision);
+  }
+
+  /** Adds a version; returns the one it replaces. */
+  add(change: Omit<Change, 'value'>, mod: number, sub: number): Version | undefined {
+    let history = this.#tree.get(change.key);
+    if (!history) this.#tree.set(change.key, (history = []));
+    const before = live(history.at(-1));
+    const { createRevision: create, version, lease = 0 } = change;
+    history.push({ mod, sub, create, version, lease });
+    this.#live += (version > 0 ? 1 : 0) - (before ? 1 : 0);
+    return before;
+  }
+
+  /** Takes back what `add` added last for this key. */
+  undo(key: string): void {
+    const history = this.#tree.get(key)!;
+    const gone = live(history.pop());
+    this.#live += (live(history.at(-1)) ? 1 : 0) - (gone ? 1 : 0);
+    if (!history.length) this.#tree.delete(key);
+  }
+
+  /** Calls `visit` with each key from `key` up to `end` (without it: the one key) that is there at `revision`. */
+  range(
+    key: string,
+    end: string | undefined,
+    revision: number,
+    visit: (key: string, v: Version) => void,
+  ): void {
+    const one = (k: string, history: History): void => {
+      const v = seenAt(history, revision);
+      if (v) visit(k, v);
+    };
+    if (end === undefined) {
+      const history = this.#tree.get(key);
+      if (history) one(key, history);
+    } else if (key < end) this.#tree.forRange(key, end, false, one);
+  }
+
+  /** Every key whose newest version has the lease. A walk over all keys: leases end seldom. */
+  keysOfLease(lease: number): string[] {
+    const keys: string[] = [];
+    this.#tree.forEachPair((key, history) => {
+      if (live(history.at(-1))?.lease === lease) keys.push(key);
+    });
+    return keys;
+  }
+
+  /** Forgets what no reader at `revision` or later sees; returns it, a key's older versions before its newer ones. */
+  compact(revision: number): { revision: number; sub: number }[] {
+    const dropped: { revision: number; sub: number }[] = [];
+    const emptied: string[] = [];
+    this.#tree.forEachPair((key, history) => {
+      let keep = 0;
+      while (keep + 1 < history.length && history[keep + 1]!.mod <= revision) keep++;
+      const first = history[keep]!;
+      if (first.mod <= revision && first.version === 0) keep++;
+      if (!keep) return;
+      for (const old of history.splice(0, keep)) dropped.push({ revision: old.mod, sub: old.sub });
+      if (!history.length) emptied.push(key);
+    });
+    for (const key of emptied) this.#tree.delete(key);
+    return dropped;
+  }
+}
+
+function seenAt(history: History, revision: number): Version | undefined {
+  for (let i = history.length - 1; i >= 0; i--) if (history[i]!.mod <= revision) return live(history[i]);
+  return undefined;
+}
