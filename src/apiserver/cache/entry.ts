@@ -48,6 +48,11 @@ export class Entry {
     return new Entry(kind, key, JSON.parse(decoder.decode(value)), revision);
   }
 
+  /** The same object as of another revision: that at which it went. */
+  at(revision: number): Entry {
+    return new Entry(this.#kind, this.key, this.object, revision);
+  }
+
   /** `{"kind":…,"apiVersion":…,"metadata":{…},…}` in UTF-8. Made once. */
   get json(): Uint8Array {
     this.#json ??= encodeObject(this.#kind, this.object);

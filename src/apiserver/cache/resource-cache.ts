@@ -22,6 +22,14 @@ export class CacheEvent {
     this.revision = entry.revision;
   }
 
+  /** The same for those whose selector it matches no longer: deleted, as it was when it last matched. */
+  get departure(): CacheEvent {
+    const { previous, entry } = this;
+    this.#departure ??= new CacheEvent(previous!.at(entry.revision), previous, true);
+    return this.#departure;
+  }
+  #departure: CacheEvent | undefined;
+
   /** `{"type":"ADDED","object":{…}}\n` */
   line(type: 'ADDED' | 'MODIFIED' | 'DELETED'): Uint8Array {
     return (this.#lines[type] ??= watchLine(type, this.entry.json));
@@ -109,7 +117,7 @@ export class ResourceCache {
     } else {
       if (!previous) return;
       this.entries.delete(kv.key);
-      entry = new Entry(this.kind, kv.key, previous.object, kv.modRevision);
+      entry = previous.at(kv.modRevision);
     }
     this.changed = kv.modRevision;
     const event = new CacheEvent(entry, previous, type === 'delete');

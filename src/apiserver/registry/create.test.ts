@@ -113,7 +113,7 @@ test('a namespace that is not there, and one that is going', async () => {
     404,
   );
   assert.equal(error.message, 'namespaces "nowhere" not found');
-  await client(namespaces).create({ metadata: { name: 'going' } });
+  await client(namespaces).create({ metadata: { name: 'going' }, spec: {} });
   await client(namespaces).delete('going');
   assert.equal((await client(namespaces).get('going')).status!.phase, 'Terminating');
   const refusedWhy = await refused(

@@ -1,5 +1,13 @@
 import type { AnyObject } from '../../machinery/meta.ts';
-import { badRequest, gone, notFound, StatusError } from '../../machinery/status.ts';
+import {
+  badRequest,
+  type FieldError,
+  field,
+  gone,
+  invalid,
+  notFound,
+  StatusError,
+} from '../../machinery/status.ts';
 import { CompactedError, prefixEnd, type Store } from '../../machinery/store.ts';
 import { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
@@ -37,19 +45,24 @@ export function revisionOf(text: string | undefined): number {
   return Number(text);
 }
 
-function tooLargeRevision(wanted: number, now: number): StatusError {
+export function tooLargeRevision(wanted: number, now: number): StatusError {
   return new StatusError(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${now}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
 }
 
+/** Where a list goes on. `rv` -1: in the newest state, for those whose own state is forgotten. */
 interface Token {
   rv: number;
   start: string;
 }
 const encodeToken = (token: Token): string =>
-  btoa(JSON.stringify({ v: 'meta.k8s.io/v1', ...token })).replace(/=+$/, '');
+  btoa(String.fromCharCode(...encoder.encode(JSON.stringify({ v: 'meta.k8s.io/v1', ...token })))).replace(
+    /=+$/,
+    '',
+  );
+const encoder = new TextEncoder();
 function decodeToken(text: string): Token {
   try {
     const token = JSON.parse(atob(text));
@@ -58,6 +71,14 @@ function decodeToken(text: string): Token {
     // falls through to the one error that clients know
   }
   throw badRequest(`continue key is not valid: ${JSON.stringify(text).slice(0, 100)}`);
+}
+
+/** What a list goes through: entries in order, in the state of one revision. */
+interface Source {
+  entries: AsyncIterable<Entry> | Iterable<Entry>;
+  revision: number;
+  /** How many entries there are in all; unknown where they must be counted. */
+  count?: number;
 }
 
 /**
@@ -69,88 +90,115 @@ export async function list(cache: ResourceCache, store: Store, context: Context)
   checkListOptions(context);
   const accepts = predicateOf(served.kind, options);
   const prefix = namespace ? `${cache.prefix}${namespace}/` : cache.prefix;
-  const token = options.continue ? decodeToken(options.continue) : undefined;
-  const wanted = token?.rv ?? revisionOf(options.resourceVersion);
-  if (wanted > cache.revision) throw tooLargeRevision(wanted, cache.revision);
-  const exact = token !== undefined || (options.resourceVersionMatch === 'Exact' && wanted > 0);
-  const start = token ? prefix + token.start : prefix;
+  const limit = Math.max(0, options.limit ?? 0);
+  const { entries: source, revision, count } = await sourceOf(cache, store, context, prefix, limit);
 
-  let source: Iterable<Entry>;
-  let revision = cache.revision;
-  const name = selectedName(options);
-  if (exact && wanted > 0 && cache.changed > wanted) {
-    source = await readPast(cache, store, prefix, start, wanted);
-    revision = wanted;
-  } else if (name !== undefined && namespace) {
-    const one = cache.get(prefix + name);
-    source = one ? [one] : [];
-  } else {
-    source = cache.range(prefix, start);
-    if (exact) revision = wanted;
-  }
-
-  const limit = options.limit ?? 0;
   const entries: Entry[] = [];
   let remaining = 0;
   let more = false;
-  for (const entry of source) {
-    if (accepts && !accepts(entry.object)) continue;
-    if (limit && entries.length === limit) {
-      more = true;
-      if (accepts) break;
-      remaining++;
-    } else entries.push(entry);
-  }
+  const take = (entry: Entry): boolean => {
+    if (accepts && !accepts(entry.object)) return true;
+    if (!limit || entries.length < limit) {
+      entries.push(entry);
+      return true;
+    }
+    more = true;
+    remaining++;
+    return !accepts && count === undefined;
+  };
+  if (Symbol.asyncIterator in source) {
+    for await (const entry of source) if (!take(entry)) break;
+  } else for (const entry of source) if (!take(entry)) break;
   if (!more) return { entries, revision };
-  const next = entries.at(-1)!.key.slice(prefix.length) + '\0';
+  const next = `${entries.at(-1)!.key.slice(prefix.length)}\0`;
   return {
     entries,
     revision,
     continue: encodeToken({ rv: revision, start: next }),
-    ...(accepts ? {} : { remaining }),
+    ...(accepts ? {} : { remaining: count === undefined ? remaining : count - entries.length }),
   };
 }
 
-function checkListOptions({ options }: Context): void {
-  const { resourceVersion, resourceVersionMatch, continue: token } = options;
-  if (resourceVersionMatch && !['Exact', 'NotOlderThan'].includes(resourceVersionMatch)) {
-    throw badRequest(
-      `resourceVersionMatch: Unsupported value: ${JSON.stringify(resourceVersionMatch)}: supported values: "Exact", "NotOlderThan", ""`,
-    );
+async function sourceOf(
+  cache: ResourceCache,
+  store: Store,
+  context: Context,
+  prefix: string,
+  limit: number,
+): Promise<Source> {
+  const { options, namespace } = context;
+  const token = options.continue ? decodeToken(options.continue) : undefined;
+  const wanted = token ? Math.max(0, token.rv) : revisionOf(options.resourceVersion);
+  if (wanted > cache.revision) throw tooLargeRevision(wanted, cache.revision);
+  const exact = wanted > 0 && (token !== undefined || options.resourceVersionMatch === 'Exact');
+  const start = prefix + (token?.start ?? '');
+  if (exact && cache.changed > wanted) return readPast(cache, store, prefix, start, wanted, limit);
+  const name = selectedName(options);
+  if (name !== undefined && namespace) {
+    const one = cache.get(prefix + name);
+    return { entries: one ? [one] : [], revision: cache.revision };
   }
-  if (resourceVersionMatch && !resourceVersion) {
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
-    );
-  }
-  if (resourceVersionMatch === 'Exact' && resourceVersion === '0') {
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
-    );
-  }
-  if (token && resourceVersion && resourceVersion !== '0') {
-    throw badRequest('specifying resource version is not allowed when using continue');
-  }
+  return { entries: cache.range(prefix, start), revision: exact ? wanted : cache.revision };
 }
 
+/** Checks options that do not go together. Throws 422. */
+function checkListOptions({ options }: Context): void {
+  const { resourceVersion, resourceVersionMatch: match, continue: token, sendInitialEvents } = options;
+  const at = field('resourceVersionMatch');
+  const errors: FieldError[] = [];
+  if (sendInitialEvents !== undefined)
+    errors.push(field('sendInitialEvents').forbidden('sendInitialEvents is forbidden for list'));
+  if (match) {
+    if (!resourceVersion)
+      errors.push(at.forbidden('resourceVersionMatch is forbidden unless resourceVersion is provided'));
+    if (token) errors.push(at.forbidden('resourceVersionMatch is forbidden with continue'));
+    if (match !== 'Exact' && match !== 'NotOlderThan')
+      errors.push(at.notSupported(match, ['Exact', 'NotOlderThan', '']));
+    if (match === 'Exact' && resourceVersion === '0')
+      errors.push(at.forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+  }
+  if (errors.length) throw invalid(listOptions, '', errors);
+  if (token && resourceVersion && resourceVersion !== '0')
+    throw badRequest('specifying resource version is not allowed when using continue');
+}
+export const listOptions = { group: 'meta.k8s.io', kind: 'ListOptions' };
+
+/** The state at an older revision, read from the store a page at a time. Throws 410 with a token to go on anyhow. */
 async function readPast(
   cache: ResourceCache,
   store: Store,
   prefix: string,
   start: string,
   revision: number,
-): Promise<Entry[]> {
-  try {
-    const { kvs } = await store.range({ key: start, end: prefixEnd(prefix), revision });
-    return kvs.map((kv) => Entry.fromBytes(cache.kind, kv.key, kv.value, kv.modRevision));
-  } catch (error) {
-    if (error instanceof CompactedError) {
-      throw gone(
-        'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.',
-      );
+  limit: number,
+): Promise<Source> {
+  const end = prefixEnd(prefix);
+  const read = async (key: string) => {
+    try {
+      return await store.range({ key, end, revision, ...(limit ? { limit: limit + 1 } : {}) });
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error;
+      throw forgotten(start.slice(prefix.length));
     }
-    throw error;
+  };
+  let page = await read(start);
+  const { count } = page;
+  async function* entries(): AsyncIterable<Entry> {
+    while (true) {
+      for (const kv of page.kvs) yield Entry.fromBytes(cache.kind, kv.key, kv.value, kv.modRevision);
+      if (!page.more) return;
+      page = await read(`${page.kvs.at(-1)!.key}\0`);
+    }
   }
+  return { entries: entries(), revision, count };
+}
+
+function forgotten(start: string): StatusError {
+  const error = gone(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+  );
+  if (start) error.status.metadata = { continue: encodeToken({ rv: -1, start }) };
+  return error;
 }
 
 /** The object as this version serves it. */

@@ -22,7 +22,9 @@ export function predicateOf(kind: Kind, options: Options): Predicate | undefined
     checkFieldRequirements(
       fields,
       (path) =>
-        path === 'metadata.name' || (path === 'metadata.namespace' && kind.namespaced) || path in values,
+        path === 'metadata.name' ||
+        (path === 'metadata.namespace' && kind.namespaced) ||
+        Object.hasOwn(values, path),
     );
   }
   return (object) =>

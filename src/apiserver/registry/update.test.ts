@@ -127,7 +127,7 @@ test('managedFields name the status apart', async () => {
 });
 
 test('labels of a node may be written through its status, as kubelets do', async () => {
-  const node = await client(nodes).create({ metadata: { name: 'n1' } });
+  const node = await client(nodes).create({ metadata: { name: 'n1' }, spec: {} });
   const next = await client(nodes).updateStatus(changed(node, (x) => (x.metadata.labels = { a: 'b' })));
   assert.equal(next.metadata.labels!.a, 'b');
 });
@@ -193,7 +193,7 @@ test('an object goes when the last finalizer does', async () => {
 });
 
 test('a namespace goes by way of finalize', async () => {
-  await client(namespaces).create({ metadata: { name: 'fin' } });
+  await client(namespaces).create({ metadata: { name: 'fin' }, spec: {} });
   await client(namespaces).delete('fin');
   const going = await client(namespaces).get('fin');
   assert.deepEqual(going.spec!.finalizers, ['kubernetes']);

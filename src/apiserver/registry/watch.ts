@@ -1,9 +1,10 @@
-import { badRequest } from '../../machinery/status.ts';
+import type { Options } from '../../client/client.ts';
+import { type FieldError, field, invalid } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { CacheEvent, ResourceCache } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
-import { revisionOf } from './read.ts';
-import { predicateOf } from './select.ts';
+import { listOptions, revisionOf, tooLargeRevision } from './read.ts';
+import { predicateOf, selectedName } from './select.ts';
 
 export interface WatchSink {
   /** Part of the state with which a watch begins. */
@@ -21,30 +22,42 @@ export function watch(cache: ResourceCache, context: Context, sink: WatchSink): 
   const { options, namespace, served, name } = context;
   const accepts = predicateOf(served.kind, options);
   const prefix = namespace ? `${cache.prefix}${namespace}/` : cache.prefix;
-  const only = name === undefined ? undefined : prefix + name;
+  const chosen = name ?? (namespace || !served.kind.namespaced ? selectedName(options) : undefined);
+  const only = chosen === undefined ? undefined : prefix + chosen;
   const mine = (key: string) => (only === undefined ? key.startsWith(prefix) : key === only);
   const wanted = revisionOf(options.resourceVersion);
+  checkWatchOptions(options);
   const streamed = options.sendInitialEvents === true;
-  if (streamed && options.resourceVersionMatch !== 'NotOlderThan') {
-    throw badRequest(
-      'sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-    );
-  }
+  if (streamed && wanted > cache.revision) throw tooLargeRevision(wanted, cache.revision);
 
   const onEvent = (event: CacheEvent) => {
-    if (!mine(event.entry.key)) return;
+    if (event.revision <= wanted || !mine(event.entry.key)) return;
     const was = event.previous !== undefined && (!accepts || accepts(event.previous.object));
     const is = !event.deleted && (!accepts || accepts(event.entry.object));
     if (is) sink.event(was ? 'MODIFIED' : 'ADDED', event);
-    else if (was) sink.event('DELETED', event);
+    else if (was) sink.event('DELETED', event.deleted ? event : event.departure);
   };
 
   if (!streamed && wanted > 0) return cache.watch(wanted, onEvent);
   if (options.sendInitialEvents !== false || !options.resourceVersion) {
-    for (const entry of cache.range(prefix)) {
+    for (const entry of cache.range(only ?? prefix)) {
       if (mine(entry.key) && (!accepts || accepts(entry.object))) sink.initial(entry);
     }
   }
   if (streamed && options.allowWatchBookmarks) sink.bookmark(cache.revision, true);
   return cache.watch(cache.revision, onEvent);
+}
+
+/** Checks options that do not go together. Throws 422. */
+function checkWatchOptions({ sendInitialEvents, resourceVersionMatch: match }: Options): void {
+  const at = field('resourceVersionMatch');
+  const errors: FieldError[] = [];
+  if (sendInitialEvents !== undefined && match !== 'NotOlderThan')
+    errors.push(at.forbidden('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+  if (match && sendInitialEvents === undefined)
+    errors.push(
+      at.forbidden('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'),
+    );
+  if (match && match !== 'NotOlderThan') errors.push(at.notSupported(match, ['NotOlderThan']));
+  if (errors.length) throw invalid(listOptions, '', errors);
 }
