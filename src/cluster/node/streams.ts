@@ -31,8 +31,11 @@ const connection = (api: KubeletApi): KubeletConnection => ({
 });
 
 /** What `nodes/NAME/proxy` shows: the kubelet's own server, without its socket. */
-async function answer(api: KubeletApi, { method, path, query }: KubeletRequest): Promise<KubeletAnswer> {
-  const response = await handle(api, new Request(`http://kubelet${path}?${query}`, { method }));
+async function answer(
+  api: KubeletApi,
+  { method, path, query, signal }: KubeletRequest,
+): Promise<KubeletAnswer> {
+  const response = await handle(api, new Request(`http://kubelet${path}?${query}`, { method, signal }));
   return { code: response.status, headers: Object.fromEntries(response.headers), body: response.body ?? '' };
 }
 

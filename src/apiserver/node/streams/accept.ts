@@ -17,6 +17,10 @@ server.on('headers', (headers, request) => {
   if (protocol) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
 });
 
+const accepted = new WeakSet<Socket>();
+/** Whether the socket speaks WebSocket already: then no HTTP answer may be written to it. */
+export const isWebSocketNow = (socket: Socket): boolean => accepted.has(socket);
+
 /** Subprotocols that the client offers, in its order. */
 export const offeredBy = (request: IncomingMessage): string[] =>
   (request.headers['sec-websocket-protocol'] ?? '')
@@ -48,6 +52,7 @@ export function acceptWebSocket(
     socket.once('close', refused);
     server.handleUpgrade(request, socket, head, (ws) => {
       socket.off('close', refused);
+      accepted.add(socket);
       resolve(messageSocket(ws, protocol));
     });
   });

@@ -12,7 +12,7 @@ import type { MessageSocket } from '../../../client/streams/message-socket.ts';
 import type { SpdyStream } from '../../../machinery/spdy/session.ts';
 import { internalError, isStatusError } from '../../../machinery/status.ts';
 import type { StreamEndpoint, StreamOptions } from '../../streams/kubelet-connection.ts';
-import { spdyTo } from './upgrade-request.ts';
+import { type SpdyConnection, spdyTo } from './upgrade-request.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -47,10 +47,11 @@ function failure(error: unknown, { status }: ChannelProtocol): Uint8Array {
   return encoder.encode(status ? JSON.stringify(known.status) : known.message);
 }
 
-type Runtime = Awaited<ReturnType<typeof spdyTo>>;
-
 /** Rejects with what the kubelet or the runtime says, in the words that clients know. */
-async function connect(endpoint: () => Promise<StreamEndpoint>, signal: AbortSignal): Promise<Runtime> {
+async function connect(
+  endpoint: () => Promise<StreamEndpoint>,
+  signal: AbortSignal,
+): Promise<SpdyConnection> {
   try {
     return await spdyTo(await endpoint(), ['v4.channel.k8s.io'], signal);
   } catch (error) {
@@ -63,7 +64,7 @@ async function relay(
   socket: MessageSocket,
   protocol: ChannelProtocol,
   options: StreamOptions,
-  runtime: Runtime,
+  runtime: SpdyConnection,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const abort = () => runtime.destroy();

@@ -7,8 +7,7 @@ import {
 } from '../../../client/streams/channels.ts';
 import type { MessageSocket } from '../../../client/streams/message-socket.ts';
 import type { SpdyStream } from '../../../machinery/spdy/session.ts';
-import type { StreamEndpoint } from '../../streams/kubelet-connection.ts';
-import { spdyTo } from './upgrade-request.ts';
+import type { SpdyConnection } from './upgrade-request.ts';
 
 /** The prefix of subprotocols that carry SPDY in messages. Source: KEP-4006. */
 export const tunnelPrefix = 'SPDY/3.1+';
@@ -50,13 +49,9 @@ export async function servePorts(
   socket: MessageSocket,
   protocol: ChannelProtocol,
   ports: number[],
-  endpoint: StreamEndpoint,
+  runtime: SpdyConnection,
 ): Promise<void> {
-  const gone = new AbortController();
-  void socket.closed.then(() => gone.abort());
-  const runtime = await spdyTo(endpoint, ['portforward.k8s.io'], gone.signal);
-  gone.signal.addEventListener('abort', runtime.destroy, { once: true });
-  if (gone.signal.aborted) runtime.destroy();
+  void socket.closed.then(runtime.destroy);
   const streams: SpdyStream[] = [];
   const ends: Promise<unknown>[] = [];
   for (const [i, port] of ports.entries()) {

@@ -96,13 +96,20 @@ async function readText(response: IncomingMessage): Promise<string> {
   return text;
 }
 
+export interface SpdyConnection {
+  session: SpdySession;
+  /** When the connection is closed, and all streams are over. */
+  closed: Promise<void>;
+  destroy(): void;
+}
+
 /** SPDY/3.1 to a runtime's endpoint. `protocols` are those of X-Stream-Protocol-Version, the best first. */
 export async function spdyTo(
   endpoint: StreamEndpoint,
   protocols: string[],
   signal: AbortSignal,
-): Promise<{ session: SpdySession; protocol: string; closed: Promise<void>; destroy(): void }> {
-  const { socket, headers } = await upgradeRequest(endpoint, {
+): Promise<SpdyConnection> {
+  const { socket } = await upgradeRequest(endpoint, {
     method: 'POST',
     headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocols },
     signal,
@@ -133,7 +140,6 @@ export async function spdyTo(
   };
   return {
     session,
-    protocol: String(headers['x-stream-protocol-version'] ?? ''),
     closed: receive(),
     destroy: () => void socket.destroy(),
   };

@@ -18,13 +18,13 @@ import { containerOf, podKubelet, podOf } from '../../streams/pod-target.ts';
 import { forwardedHeaders, splitProxyPath, withoutIdentity } from '../../streams/proxy-rewrite.ts';
 import { commandOf, portsOf, streamOptionsOf } from '../../streams/stream-options.ts';
 import type { HttpsOptions } from '../https-server.ts';
-import { acceptWebSocket, chooseProtocol, offeredBy } from './accept.ts';
+import { acceptWebSocket, chooseProtocol, isWebSocketNow, offeredBy } from './accept.ts';
 import { serveCommand } from './exec-websocket.ts';
 import { hostOf, isProxy, targetOf } from './http-proxy.ts';
 import { serveLogMessages } from './logs.ts';
 import { servePorts, tunnel, tunnelPrefix } from './port-forward-websocket.ts';
 import { headerLines, splice } from './splice.ts';
-import { UpgradeRefused, upgradeRequest } from './upgrade-request.ts';
+import { spdyTo, UpgradeRefused, upgradeRequest } from './upgrade-request.ts';
 import { serveWatchMessages } from './watch-websocket.ts';
 
 /** One request to upgrade, on its way. */
@@ -48,6 +48,8 @@ export const createUpgradeHandler =
   (server: ApiServer, kubelets: KubeletConnections): HttpsOptions['upgrade'] =>
   async (bare, request, socket, head) => {
     socket.setTimeout(0);
+    // Streams may be silent for days: this is how a client that vanished is noticed.
+    socket.setKeepAlive(true, 30_000);
     const exchange = withBearerProtocol(bare, request);
     try {
       const user = await authenticate(server, exchange);
@@ -59,6 +61,11 @@ export const createUpgradeHandler =
       await upgrade({ server, kubelets, context, exchange, request, socket, head });
     } catch (error) {
       if (socket.destroyed) return;
+      if (isWebSocketNow(socket)) {
+        server.log.warn('stream broke off', { path: exchange.path, error });
+        socket.destroy();
+        return;
+      }
       if (error instanceof UpgradeRefused) {
         const type = String(error.headers['content-type'] ?? 'text/plain; charset=utf-8');
         exchange.respond(error.code, { 'content-type': type }, error.message);
@@ -162,12 +169,8 @@ async function portForward(step: Step): Promise<void> {
     chooseProtocol(request, ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'channel.k8s.io', '']),
   )!;
   if (!ports.length) throw badRequest('query parameter "ports" is required');
-  await servePorts(
-    await acceptWebSocket(request, socket, head, protocol.name),
-    protocol,
-    ports,
-    await endpoint(),
-  );
+  const runtime = await spdyTo(await endpoint(), ['portforward.k8s.io'], exchange.signal);
+  await servePorts(await acceptWebSocket(request, socket, head, protocol.name), protocol, ports, runtime);
 }
 
 /** SPDY clients and the runtime understand one another: only their bytes are carried. */
