@@ -26,8 +26,9 @@ export async function simulatedNodes(
 ): Promise<SimulatedNodes> {
   const own: Kubelet[] = [];
   const runtimes: AsyncDisposable[] = [];
+  // One cache for all of them: it may read what a pod of any of these nodes names.
   const objects = new ObjectCache({
-    client: api.clientFor('system:node:simulated', ['system:nodes']),
+    client: api.clientFor('system:simulated-nodes', ['system:masters']),
     clock: systemClock,
     log,
   });
