@@ -24,6 +24,9 @@ export class Exit extends Error {
   }
 }
 
+/** A failure whose text is printed as it is. */
+export class PlainError extends Error {}
+
 /** Several failures, a line each. */
 export class Several extends Error {
   readonly errors: unknown[];
@@ -52,7 +55,8 @@ export function withSource(error: unknown, doing: string, source: string | undef
 export function describeError(error: unknown, path: string): { text: string; exitCode: number } {
   if (error instanceof Exit) return { text: '', exitCode: error.exitCode };
   if (error instanceof Several) {
-    const text = error.errors.map((one) => `${describeOne(one, path)}\n`).join('');
+    // In company, a failure does without the word `error`.
+    const text = error.errors.map((one) => `${describeOne(one, path).replace(/^error: /, '')}\n`).join('');
     return { text, exitCode: 1 };
   }
   const exitCode = error instanceof KubectlError ? error.exitCode : 1;
@@ -67,6 +71,7 @@ function describeOne(error: unknown, path: string): string {
     const configuration = error.message.startsWith('context was not found');
     return configuration ? `Error in configuration: ${error.message}` : `error: ${error.message}`;
   }
+  if (error instanceof PlainError) return error.message;
   if (isStatusError(error)) return statusText(error);
   const message = error instanceof Error ? error.message : String(error);
   return message.startsWith('error: ') ? message : `error: ${message}`;

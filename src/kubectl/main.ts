@@ -48,7 +48,7 @@ export async function runKubectl(argv: string[], environment: Environment): Prom
       environment,
       signal: environment.signal,
       kube: () => {
-        kube ??= connect(environment, values, parsed.given, warnings, closing);
+        kube ??= connect(environment, values, globalsGiven(parsed.given, command), warnings, closing);
         return kube;
       },
     };
@@ -66,6 +66,10 @@ export async function runKubectl(argv: string[], environment: Environment): Prom
     await Promise.all([environment.stdout.drained(), environment.stderr.drained()]);
   }
 }
+
+/** A command's own flag hides the global one of its name: `create rolebinding --user` is not who we are. */
+const globalsGiven = (given: ReadonlySet<string>, { flags = {} }: Command): Set<string> =>
+  new Set([...given].filter((name) => !Object.hasOwn(flags, name)));
 
 const helpFlag = { ...globalFlags['disable-compression'], short: 'h', usage: 'help', hidden: true };
 

@@ -22,6 +22,8 @@ export interface TargetOptions {
   bareTypes?: boolean;
   allNamespaces?: boolean;
   subresource?: string;
+  /** Looks at each object of a file; throws what it dislikes. */
+  check?: (object: AnyObject, source: string) => void;
   /** The type of bare names: `logs web` means pod web. */
   defaultType?: string;
 }
@@ -195,6 +197,7 @@ async function fromFiles(context: Context, options: TargetOptions): Promise<Targ
   for (const manifest of found.manifests) {
     for (const object of flatten(manifest.object)) {
       try {
+        options.check?.(object, manifest.source);
         targets.push({ type: 'object', ...(await infoFor(kube, { ...manifest, object })) });
       } catch (error) {
         if (!(error instanceof KubectlError)) throw error;

@@ -1,11 +1,34 @@
-import type { CommandEntry } from '../command.ts';
+import type { Command, CommandEntry } from '../command.ts';
+
+type Summary = string | [summary: string, ...aliases: string[]];
+
+/** Entries of one group. Each command is a file's export; the file is loaded when the command is used. */
+const group = (
+  title: string,
+  members: Record<string, [Summary, () => Promise<Command<any>>]>,
+): CommandEntry[] =>
+  Object.entries(members).map(([name, [summary, load]]) => {
+    const [text, ...aliases] = Array.isArray(summary) ? summary : [summary];
+    return { name, summary: text!, aliases, group: title, load };
+  });
 
 /** Every command, in the order of help. */
 export const commands: CommandEntry[] = [
-  {
-    name: 'get',
-    summary: 'Display one or many resources',
-    group: 'Basic Commands (Intermediate)',
-    load: async () => (await import('./get.ts')).get,
-  },
+  ...group('Basic Commands (Beginner)', {
+    create: ['Create a resource from a file or from stdin', async () => (await import('./create.ts')).create],
+  }),
+  ...group('Basic Commands (Intermediate)', {
+    get: ['Display one or many resources', async () => (await import('./get.ts')).get],
+    edit: ['Edit a resource on the server', async () => (await import('./edit.ts')).edit],
+    delete: [
+      'Delete resources by file names, stdin, resources and names, or by resources and label selector',
+      async () => (await import('./delete.ts')).delete,
+    ],
+  }),
+  ...group('Advanced Commands', {
+    apply: [
+      'Apply a configuration to a resource by file name or stdin',
+      async () => (await import('./apply.ts')).apply,
+    ],
+  }),
 ];
