@@ -36,6 +36,9 @@ import { silentLog as log } from '../../src/machinery/log.ts';
 import { badRequest, StatusError } from '../../src/machinery/status.ts';
 import { busyboxImage } from '../images/images.ts';
 
+/** Another version than the machine's own: KUBECTL=/path npm test. */
+export const kubectlProgram = process.env.KUBECTL ?? '/usr/bin/kubectl';
+
 export const nodeName = 'node-1';
 
 /** What a command wrote, and how it ended. */
@@ -252,7 +255,7 @@ export async function startBench(): Promise<Bench> {
       return ip;
     },
     kubectl: (args, { kubeconfig: other, ...options } = {}) =>
-      run('/usr/bin/kubectl', ['--kubeconfig', other ?? kubeconfig, ...args], options),
+      run(kubectlProgram, ['--kubeconfig', other ?? kubeconfig, ...args], options),
     async kubeconfigFor(name) {
       const path = join(directory, `kubeconfig-${name}`);
       writeKubeconfig(path, {

@@ -60,11 +60,14 @@ export async function portForward({
 /** Two streams make a connection: one for bytes, and one over which the other side says what went wrong. */
 function connection(session: SpdySession, port: number, requestID: string): Duplex {
   let complaint = '';
+  let over = false;
   let taken: (() => void) | undefined;
   const decoder = new TextDecoder();
   const fail = () => {
-    if (!duplex.destroyed)
-      duplex.destroy(new StatusError(500, 'InternalError', complaint || 'connection lost'));
+    if (duplex.destroyed) return;
+    const error = new StatusError(500, 'InternalError', complaint || 'connection lost');
+    // What has been read to its end has lost nothing.
+    duplex.destroy(over && !complaint ? undefined : error);
   };
   const headers = { port: String(port), requestID };
   const error = session.open(
@@ -85,7 +88,11 @@ function connection(session: SpdySession, port: number, requestID: string): Dupl
           taken = resolve;
         });
       },
-      end: (how) => (how === 'gone' ? fail() : void duplex.push(null)),
+      end(how) {
+        if (how === 'gone') return fail();
+        over = true;
+        duplex.push(null);
+      },
     },
   );
   const duplex = new Duplex({
