@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -18,7 +19,7 @@ import { DataDirectoryError } from './record.ts';
 export const formatVersion = 1;
 
 /**
- * What a data directory has: `format` (the number, a line) and `wherry.mdb`. `format` is written first, with ` new` after
+ * What a data directory has: `format` (the number, a line), `wherry.mdb`, and `owner` while it is in use. `format` is written first, with ` new` after
  * the number, and again without it when the store is there: a start that was cut off in between has lost nothing, and the
  * next one begins again.
  */
@@ -26,6 +27,8 @@ export interface DataDirectory {
   file: string;
   /** Call when the store is open. */
   complete(): void;
+  /** Lets another process have it. */
+  release(): void;
 }
 
 /** Looks before anything is opened. Throws DataDirectoryError, and has then changed nothing. */
@@ -44,17 +47,60 @@ export function dataDirectory(dir: string): DataDirectory {
         `${dir} has format ${found}, this version of Wherry knows ${formatVersion}: start the version that wrote it, or choose another --data-dir`,
       );
     }
-    if (beginning) rmSync(file, { force: true });
-    else {
+    if (!beginning) {
       if (!existsSync(file)) throw new DataDirectoryError(`${file} is missing: ${away}`);
       refuseForeign(file);
-      return { file, complete: () => {} };
+      claim(dir);
+      return { file, complete: () => {}, release: () => release(dir) };
     }
   } else if (existsSync(file))
     throw new DataDirectoryError(`${dir} is half made (there is no ${format}): ${away}`);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  writeDurably(dir, format, `${formatVersion} new\n`);
-  return { file, complete: () => writeDurably(dir, format, `${formatVersion}\n`) };
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    claim(dir);
+    rmSync(file, { force: true });
+    writeDurably(dir, format, `${formatVersion} new\n`);
+  } catch (error) {
+    if (error instanceof DataDirectoryError) throw error;
+    throw new DataDirectoryError(
+      `the data directory ${dir} cannot be made (${(error as Error).message}): choose another with --data-dir`,
+    );
+  }
+  return {
+    file,
+    complete: () => writeDurably(dir, format, `${formatVersion}\n`),
+    release: () => release(dir),
+  };
+}
+
+const held = new Set<string>();
+
+/**
+ * Two processes on one store would each overwrite what the other has decided. The file `owner` names the process that has
+ * it, with the time at which that process began: one that was killed does not keep it, even when its id is given again.
+ */
+function claim(dir: string): void {
+  const path = join(dir, 'owner');
+  const [pid, began] = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ') : [];
+  const owner = Number(pid);
+  const taken = owner === process.pid ? held.has(realpathSync(dir)) : began && began === beginningOf(owner);
+  if (taken) throw new DataDirectoryError(`${dir} is in use by process ${owner}: stop it first`);
+  writeFileSync(path, `${process.pid} ${beginningOf(process.pid) ?? ''}\n`, { mode: 0o600 });
+  held.add(realpathSync(dir));
+}
+
+function release(dir: string): void {
+  if (!existsSync(dir)) return;
+  held.delete(realpathSync(dir));
+  rmSync(join(dir, 'owner'), { force: true });
+}
+
+/** When the process began, in ticks since boot; undefined when there is none. Source: proc(5), /proc/PID/stat, field 22. */
+function beginningOf(pid: number): string | undefined {
+  const path = `/proc/${pid}/stat`;
+  if (!existsSync(path)) return undefined;
+  const stat = readFileSync(path, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
 function writeDurably(dir: string, path: string, text: string): void {
@@ -86,7 +132,7 @@ function refuseForeign(path: string): void {
     const newest = metas.reduce((a, b) => (b && (!a || b.txn > a.txn) ? b : a));
     if (!newest || BigInt(size) < (newest.last + 1n) * BigInt(newest.pageSize)) {
       throw new DataDirectoryError(
-        `${path} is not a whole Wherry store: restore a backup, or move the directory away to start empty`,
+        `${path} is not a whole Wherry store (it is cut off, or something else): restore a backup, or move the directory away to start empty`,
       );
     }
   } finally {

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import {
   type Backend,
@@ -22,11 +22,13 @@ const largestId = Number.MAX_SAFE_INTEGER;
 class LmdbBackend implements Backend {
   readonly #db: RootDatabase<Buffer, any>;
   readonly #path: string;
+  readonly #release: () => void;
   readonly initial: { revision: number; compactRevision: number; leases: LeaseRecord[] };
 
-  constructor(db: RootDatabase<Buffer, any>, path: string) {
+  constructor(db: RootDatabase<Buffer, any>, path: string, release: () => void) {
     this.#db = db;
     this.#path = path;
+    this.#release = release;
     const meta = db.get([metaKey]);
     const compactRevision = meta ? Number(JSON.parse(meta.toString()).compactRevision) : 0;
     const leases = [...db.getRange({ start: [metaKey, 0], end: [metaKey, largestId] })];
@@ -48,13 +50,11 @@ class LmdbBackend implements Backend {
     write: (put: (key: number[], value: Buffer) => void, remove: (key: number[]) => void) => void,
   ): Promise<void> {
     const db = this.#db;
-    // Every single promise rejects too when the commit fails; the batch's tells it once.
-    const one = (written: Promise<boolean>) => void written.catch(() => {});
     try {
       await db.batch(() =>
         write(
-          (key, value) => one(db.put(key, value)),
-          (key) => one(db.remove(key)),
+          (key, value) => void db.put(key, value),
+          (key) => void db.remove(key),
         ),
       );
     } catch (error) {
@@ -74,10 +74,18 @@ class LmdbBackend implements Backend {
       // LMDB makes a transaction count with the last thing it writes: what failed before that is not there.
       this.#db.resetReadTxn();
       const kept = this.#lastRevision() >= batch[0]!.revision;
-      const { message } = error as Error;
       if (kept) throw error;
-      throw new NothingWrittenError(`${message}: is the disk full?`, { cause: error });
+      throw new NothingWrittenError(this.#isFull(batch) ?? (error as Error).message, { cause: error });
     }
+  }
+  /** LMDB calls a write that was cut short an I/O error: say it when it is for want of space. */
+  #isFull(batch: Revision[]): string | undefined {
+    const { bavail, bsize } = statfsSync(this.#path);
+    const changes = batch.flatMap((one) => one.changes);
+    // Each change may take pages of its own, and the tree above it some more.
+    const needed = changes.reduce((sum, { value }) => sum + value.length + 8192, 1 << 20);
+    if (bavail * bsize > needed) return undefined;
+    return `the disk of ${this.#path} is full: nothing was written; free some space, and go on`;
   }
   read(revision: number, sub: number): Change | undefined {
     const bytes = this.#db.get([revision, sub]);
@@ -110,8 +118,9 @@ class LmdbBackend implements Backend {
   bytes(): number {
     return statSync(this.#path).size;
   }
-  close(): Promise<void> {
-    return this.#db.close();
+  async close(): Promise<void> {
+    await this.#db.close();
+    this.#release();
   }
 }
 
@@ -125,7 +134,7 @@ export interface EmbeddedStore extends MvccStore {
  * Throws DataDirectoryError for a directory that is newer, damaged or half made.
  */
 export function embeddedStore(dir: string): EmbeddedStore {
-  const { file, complete } = dataDirectory(dir);
+  const { file, complete, release } = dataDirectory(dir);
   let db: RootDatabase<Buffer, any> | undefined;
   try {
     db = open({
@@ -136,12 +145,15 @@ export function embeddedStore(dir: string): EmbeddedStore {
       noSubdir: true,
       // A commit is then on disk when it resolves, and when it fails it has not happened.
       overlappingSync: false,
+      // Else lmdb puts what one turn writes into a batch of its own, of whose failure it tells nobody but the process.
+      eventTurnBatching: false,
     });
-    const store = new MvccStore(new LmdbBackend(db, file));
+    const store = new MvccStore(new LmdbBackend(db, file, release));
     complete();
     const opened = db;
     return Object.assign(store, { copyTo: (path: string) => opened.backup(path, false) });
   } catch (error) {
+    release();
     void db?.close();
     if (error instanceof DataDirectoryError) throw error;
     throw new DataDirectoryError(
