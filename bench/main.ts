@@ -4,6 +4,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+// @ts-expect-error plain JavaScript, for any Node
+import { build, bundle, program } from '../scripts/bundle.mjs';
 import { apiLoad } from './api.ts';
 import type { Measured } from './load-client.ts';
 import { loadClient } from './load-client.ts';
@@ -13,7 +15,9 @@ const port = 16443;
 const parts = process.argv.slice(2);
 const wanted = (part: string): boolean => !parts.length || parts.includes(part);
 const dir = mkdtempSync(join(tmpdir(), 'wherry-bench-'));
-const cli = join(import.meta.dirname, '../src/cmd/main.ts');
+// What users run: the bundle.
+if (program() !== bundle) build();
+const cli = program();
 const flags = ['--name', 'bench', '--data-dir', dir];
 const results: Record<string, number> = {};
 
@@ -114,7 +118,7 @@ async function realNode(): Promise<void> {
   const cluster = await start(1);
   note('up to node Ready, all processes', cluster.readyMs / 1000, 's');
   try {
-    await realNodeLoad(join(dir, 'kubeconfig'), flags, note);
+    await realNodeLoad(cli, join(dir, 'kubeconfig'), flags, note);
     note('memory with a real node, Wherry alone', residentMB(cluster.pid), 'MB');
   } finally {
     await cluster.stop();

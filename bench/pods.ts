@@ -1,20 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { loadClient } from './load-client.ts';
 
 /** Pods on a real node: one after another, and twenty at once, from the request to Ready. The image is in the node already. */
 export async function realNodeLoad(
+  cli: string,
   kubeconfig: string,
   flags: string[],
   note: (name: string, value: number, unit: string, detail?: string) => void,
 ): Promise<void> {
   const { busyboxImage } = await import('../test/images/images.ts');
   const { tarPath } = await busyboxImage('bench-busybox:1');
-  const loaded = spawnSync(
-    process.execPath,
-    [join(import.meta.dirname, '../src/cmd/main.ts'), 'load', tarPath, ...flags],
-    { encoding: 'utf8' },
-  );
+  const loaded = spawnSync(process.execPath, [cli, 'load', tarPath, ...flags], { encoding: 'utf8' });
   if (loaded.status !== 0) throw new Error(loaded.stderr);
   const { call, watch, close } = loadClient(kubeconfig, 20);
   const base = '/api/v1/namespaces/default/pods';

@@ -44,7 +44,9 @@ export function ensurePackages({ install = true } = {}) {
     stdio: ['ignore', 2, 2],
   });
   if (npm.status !== 0 || !pinnedNode()) {
-    console.error('npm install failed: see above; check the network and the npm registry, then run this again.');
+    console.error(
+      'npm install failed: see above; check the network and the npm registry, then run this again.',
+    );
     process.exit(1);
   }
 }
@@ -53,6 +55,9 @@ export function ensurePackages({ install = true } = {}) {
 export function run(args, { env = {} } = {}) {
   const node = pinnedNode();
   const path = [dirname(node), join(root, 'node_modules', '.bin'), process.env.PATH].join(':');
+  // Where this Node can, it becomes the other one: no second process stays behind.
+  if (typeof process.execve === 'function')
+    process.execve(node, [node, ...args], { ...process.env, PATH: path, ...env });
   const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, PATH: path, ...env } });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) =>
