@@ -6,6 +6,7 @@ import type { Entry } from './cache/entry.ts';
 import type { Context, User } from './context.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
+import { selectedName } from './registry/select.ts';
 import { watch } from './registry/watch.ts';
 import type { ApiServer } from './server.ts';
 import { recordWrite } from './trace.ts';
@@ -39,7 +40,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
       resource: request.plural,
       subresource: request.subresource,
       namespace: request.namespace,
-      name: request.name,
+      name: request.name ?? selectedName(request.options),
     };
     if (!server.authorizer.authorize(attributes))
       throw forbidden(served.kind, request.name ?? '', refusal(attributes));

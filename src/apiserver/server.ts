@@ -69,7 +69,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     random,
     uuid,
     trace: options.trace ?? noTrace,
-    admission: admissionChain(caches, random),
+    admission: [],
+    authorizer: createAuthorizer(caches),
     allocators: [allocator],
   };
   caches.start();
@@ -100,7 +101,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     },
     uuid,
   );
-  const authorizer = createAuthorizer(caches);
+  const { authorizer } = registry;
+  registry.admission.push(...admissionChain(registry));
   const server: ApiServer = {
     registry,
     authorizer,

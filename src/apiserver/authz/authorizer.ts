@@ -1,7 +1,6 @@
-import { clusterRoles } from '../../api/rbac/cluster-role.ts';
-import type { PolicyRule } from '../../api/rbac/v1.gen.ts';
 import type { Caches } from '../cache/caches.ts';
-import { type Attributes, allows, Rbac } from './rbac.ts';
+import { NodeAuthorizer, nodeOf } from './node.ts';
+import { type Attributes, Rbac } from './rbac.ts';
 
 export interface Authorizer {
   authorize(attributes: Attributes): boolean;
@@ -11,14 +10,14 @@ export interface Authorizer {
 /** `system:masters` may do all; a node what the role system:node says; everybody else what RBAC says. */
 export function createAuthorizer(caches: Caches): Authorizer {
   const rbac = new Rbac(caches);
+  const nodes = new NodeAuthorizer(caches);
   return {
     rbac,
     authorize(a) {
       if (a.user.groups.includes('system:masters')) return true;
       if (rbac.authorize(a)) return true;
-      if (!a.user.groups.includes('system:nodes') || !a.user.name.startsWith('system:node:')) return false;
-      const role = caches.of(clusterRoles)?.get('/registry/clusterroles/system:node')?.object;
-      return ((role?.rules as PolicyRule[]) ?? []).some((rule) => allows(rule, a));
+      const node = nodeOf(a.user);
+      return node !== undefined && nodes.authorize(a, node);
     },
   };
 }

@@ -2,7 +2,7 @@ import { clusterRoles } from '../../api/rbac/cluster-role.ts';
 import { clusterRoleBindings } from '../../api/rbac/cluster-role-binding.ts';
 import { roles } from '../../api/rbac/role.ts';
 import { roleBindings } from '../../api/rbac/role-binding.ts';
-import type { PolicyRule, Subject } from '../../api/rbac/v1.gen.ts';
+import type { PolicyRule, RoleRef, Subject } from '../../api/rbac/v1.gen.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { User } from '../context.ts';
@@ -79,13 +79,19 @@ export class Rbac {
     return rules;
   }
 
+  /** Rules of the role that a binding names; none where there is no such role. */
+  rulesOfRole(roleRef: Pick<RoleRef, 'kind' | 'name'>, namespace: string | undefined): PolicyRule[] {
+    const found =
+      roleRef.kind === 'ClusterRole'
+        ? this.#caches.of(clusterRoles)?.get(`/registry/clusterroles/${roleRef.name}`)
+        : this.#caches.of(roles)?.get(`/registry/roles/${namespace}/${roleRef.name}`);
+    return (found?.object.rules as PolicyRule[]) ?? [];
+  }
+
   #gather(user: User, namespace: string | undefined): PolicyRule[] {
-    const clusterRole = (name: string): PolicyRule[] =>
-      (this.#caches.of(clusterRoles)?.get(`/registry/clusterroles/${name}`)?.object.rules as PolicyRule[]) ??
-      [];
     const found = this.#objects(clusterRoleBindings)
       .filter((b) => b.subjects?.some((s: Subject) => isSubject(s, user, undefined)))
-      .flatMap((b) => clusterRole(b.roleRef.name));
+      .flatMap((b) => this.rulesOfRole(b.roleRef, undefined));
     if (namespace) {
       for (const b of this.#objects(roleBindings)) {
         if (
@@ -93,11 +99,7 @@ export class Rbac {
           !b.subjects?.some((s: Subject) => isSubject(s, user, namespace))
         )
           continue;
-        if (b.roleRef.kind === 'ClusterRole') found.push(...clusterRole(b.roleRef.name));
-        else {
-          const role = this.#caches.of(roles)?.get(`/registry/roles/${namespace}/${b.roleRef.name}`)?.object;
-          found.push(...((role?.rules as PolicyRule[]) ?? []));
-        }
+        found.push(...this.rulesOfRole(b.roleRef, namespace));
       }
     }
     return found;

@@ -9,6 +9,7 @@ import {
 import { refusal } from '../authz/authorizer.ts';
 import type { Context, User } from '../context.ts';
 import { perform } from '../perform.ts';
+import { selectedName } from '../registry/select.ts';
 import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
 import { recordWrite } from '../trace.ts';
@@ -118,7 +119,7 @@ export function authorizeVerb(server: ApiServer, context: Context, verb: Context
     resource: context.plural,
     subresource: context.subresource,
     namespace: context.namespace,
-    name: context.name,
+    name: context.name ?? selectedName(context.options),
   };
   if (!server.authorizer.authorize(attributes))
     throw forbidden(context.served.kind, context.name ?? '', refusal(attributes));

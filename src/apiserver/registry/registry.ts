@@ -3,6 +3,7 @@ import type { SchemaTable } from '../../machinery/schema.ts';
 import { notFound } from '../../machinery/status.ts';
 import type { Store } from '../../machinery/store.ts';
 import type { Tracer } from '../../machinery/trace.ts';
+import type { Authorizer } from '../authz/authorizer.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Admission, Context } from '../context.ts';
@@ -37,6 +38,7 @@ export interface Registry {
   clock: Clock;
   random: Random;
   uuid: () => string;
+  authorizer: Authorizer;
   admission: AdmissionPlugin[];
   allocators: Allocator[];
   trace: Tracer;

@@ -4,7 +4,14 @@ import type { PodDisruptionBudget } from '../../api/policy/v1.gen.ts';
 import { time } from '../../machinery/clock.ts';
 import { type AnyObject, clone } from '../../machinery/meta.ts';
 import { labelSelectorMatches } from '../../machinery/selectors.ts';
-import { badRequest, conflict, StatusError, tooManyRequests } from '../../machinery/status.ts';
+import {
+  badRequest,
+  conflict,
+  field,
+  invalid,
+  StatusError,
+  tooManyRequests,
+} from '../../machinery/status.ts';
 import type { Context } from '../context.ts';
 import { deleteOne } from '../registry/delete.ts';
 import { get } from '../registry/read.ts';
@@ -68,20 +75,15 @@ export const evictPod: SubresourceHandler = async (registry, context, body) => {
   const pods = { ...context, subresource: undefined };
   const { object } = get(cacheOf(registry, context), pods);
   const pod = object as Pod;
+  const { gracePeriodSeconds, preconditions, propagationPolicy, dryRun } = body.deleteOptions ?? {};
+  const options = { ...context.options, ...(dryRun?.includes('All') ? { dryRun: 'All' as const } : {}) };
   const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
   if (!finished && pod.status?.phase !== 'Pending' && !pod.metadata.deletionTimestamp)
-    await askBudget(registry, context, pod);
-  const { gracePeriodSeconds, preconditions, propagationPolicy, dryRun } = body.deleteOptions ?? {};
+    await askBudget(registry, { ...context, options }, pod);
   await deleteOne(registry, {
     ...pods,
     verb: 'delete',
-    options: {
-      ...context.options,
-      gracePeriodSeconds,
-      preconditions,
-      propagationPolicy,
-      ...(dryRun?.includes('All') ? { dryRun: 'All' as const } : {}),
-    },
+    options: { ...options, gracePeriodSeconds, preconditions, propagationPolicy },
   });
   context.code = 201;
   return success(201);
@@ -140,7 +142,11 @@ export const ephemeralContainers: SubresourceHandler = (registry, context, body)
     const after = given.spec?.ephemeralContainers ?? [];
     for (const c of before) {
       if (!after.some((a) => a.name === c.name))
-        throw badRequest(`existing ephemeral containers ${JSON.stringify(c.name)} may not be removed`);
+        throw invalid({ group: '', kind: 'Pod' }, context.name!, [
+          field('spec', 'ephemeralContainers').forbidden(
+            `existing ephemeral containers ${JSON.stringify(c.name)} may not be removed\n`,
+          ),
+        ]);
     }
     draft.spec.ephemeralContainers = after;
   });

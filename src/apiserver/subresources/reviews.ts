@@ -1,5 +1,5 @@
 import type { AnyObject } from '../../machinery/meta.ts';
-import { badRequest, isStatusError } from '../../machinery/status.ts';
+import { field, invalid, isStatusError } from '../../machinery/status.ts';
 import type { TokenAuthority } from '../authn/service-account.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import type { Context, User } from '../context.ts';
@@ -39,8 +39,16 @@ export const subjectAccessReview =
       extra,
     } = body?.spec ?? {};
     if (!r === !path)
-      throw badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
-    if (!self && !user && !groups.length) throw badRequest('at least one of user or group must be specified');
+      throw invalid(context.served.kind, '', [
+        field('spec', 'resourceAttributes').invalid(
+          r ?? null,
+          'exactly one of nonResourceAttributes or resourceAttributes must be specified',
+        ),
+      ]);
+    if (!self && !user && !groups.length)
+      throw invalid(context.served.kind, '', [
+        field('spec', 'user').invalid('', 'at least one of user or group must be specified'),
+      ]);
     const who: User = self ? context.user : { name: user ?? '', groups, uid, extra };
     const allowed = authorizer.authorize(
       r
@@ -98,6 +106,6 @@ export const tokenReview =
       return answer(context, body, { authenticated: true, user: statusUser(user), audiences });
     } catch (error) {
       if (!isStatusError(error)) throw error;
-      return answer(context, body, { authenticated: false, error: 'invalid bearer token' });
+      return answer(context, body, { error: 'invalid bearer token' });
     }
   };

@@ -2,8 +2,9 @@ import { pods } from '../../api/core/pod.ts';
 import { secrets } from '../../api/core/secret.ts';
 import { time } from '../../machinery/clock.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
-import { conflict, field, invalid, notFound } from '../../machinery/status.ts';
+import { conflict, field, forbidden, invalid, notFound } from '../../machinery/status.ts';
 import type { TokenAuthority } from '../authn/service-account.ts';
+import { nodeOf } from '../authz/node.ts';
 import { get } from '../registry/read.ts';
 import { cacheOf } from '../registry/registry.ts';
 import type { SubresourceHandler } from './index.ts';
@@ -22,6 +23,9 @@ export const requestToken =
     if (wanted < 600) throw bad('may not specify a duration less than 10 minutes');
     if (wanted > 2 ** 32) throw bad('may not specify a duration larger than 2^32 seconds');
     const ref = spec.boundObjectRef;
+    const node = nodeOf(context.user);
+    if (node !== undefined && ref?.kind !== 'Pod')
+      throw forbidden(context.served.kind, context.name!, `node requested token not bound to a pod`);
     let bound = {};
     if (ref) {
       const kind = ref.kind === 'Pod' ? pods : secrets;
@@ -36,6 +40,12 @@ export const requestToken =
           `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
         );
       }
+      if (node !== undefined && object.spec.nodeName !== node)
+        throw forbidden(
+          context.served.kind,
+          context.name!,
+          `node requested token bound to a pod scheduled on a different node`,
+        );
       const found = { name: object.metadata.name, uid: object.metadata.uid };
       bound =
         ref.kind === 'Pod'
