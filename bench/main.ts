@@ -16,7 +16,7 @@ const parts = process.argv.slice(2);
 const wanted = (part: string): boolean => !parts.length || parts.includes(part);
 const dir = mkdtempSync(join(tmpdir(), 'wherry-bench-'));
 // What users run: the bundle.
-if (program() !== bundle) build();
+if (program() !== bundle) await build();
 const cli = program();
 const flags = ['--name', 'bench', '--data-dir', dir];
 const results: Record<string, number> = {};

@@ -1,9 +1,9 @@
 // Puts the sources into a few files: a third of the memory and half of the start-up time go into reading and stripping
 // hundreds of TypeScript files. `npm run build` makes it for publication; `wherry up` in a checkout keeps it fresh.
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { pinnedNode, root } from './node24.mjs';
+import { pathToFileURL } from 'node:url';
+import { root } from './node24.mjs';
 
 const dist = join(root, 'dist');
 export const bundle = join(dist, 'main.js');
@@ -25,40 +25,39 @@ export function program() {
 }
 
 /** Makes the bundle; false when it cannot (no esbuild, a directory that may not be written): the sources do as well. */
-export function build() {
-  const esbuild = join(root, 'node_modules', 'esbuild', 'bin', 'esbuild');
+export async function build() {
+  const esbuild = join(root, 'node_modules', 'esbuild', 'lib', 'main.js');
   if (!existsSync(esbuild)) return false;
-  const target = `${dist}.new-${process.pid}`;
-  const done = spawnSync(
-    pinnedNode(),
-    [
-      esbuild,
-      source,
-      '--bundle',
-      '--platform=node',
-      '--format=esm',
-      '--target=node24',
-      '--splitting',
-      '--packages=external',
-      '--minify-syntax',
-      '--log-level=error',
-      `--outdir=${target}`,
-    ],
-    { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const outdir = `${dist}.new-${process.pid}`;
   try {
-    if (done.status !== 0) return false;
+    const { default: library } = await import(pathToFileURL(esbuild).href);
+    await library.build({
+      entryPoints: [source],
+      outdir,
+      absWorkingDir: root,
+      bundle: true,
+      splitting: true,
+      minifySyntax: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node24',
+      packages: 'external',
+      logLevel: 'silent',
+    });
     rmSync(dist, { recursive: true, force: true });
-    renameSync(target, dist);
+    renameSync(outdir, dist);
     return true;
-  } catch {
+  } catch (error) {
+    if (process.env.WHERRY_DEBUG) console.error(error);
     return false;
   } finally {
-    rmSync(target, { recursive: true, force: true });
+    rmSync(outdir, { recursive: true, force: true });
   }
 }
 
-if (process.argv[1]?.endsWith('bundle.mjs') && !build()) {
-  console.error('esbuild could not make the bundle: run "npm install", then "npm run build" again.');
+if (process.argv[1]?.endsWith('bundle.mjs') && !(await build())) {
+  console.error(
+    'esbuild could not make the bundle: run "npm install", then "WHERRY_DEBUG=1 npm run build" to see why.',
+  );
   process.exit(1);
 }
