@@ -25,10 +25,37 @@ export const commands: CommandEntry[] = [
       async () => (await import('./delete.ts')).delete,
     ],
   }),
+  ...group('Cluster Management Commands', {
+    'cluster-info': [
+      'Display cluster information',
+      async () => (await import('./cluster-info.ts')).clusterInfo,
+    ],
+  }),
   ...group('Advanced Commands', {
     apply: [
       'Apply a configuration to a resource by file name or stdin',
       async () => (await import('./apply.ts')).apply,
+    ],
+  }),
+  ...group('Settings Commands', {
+    config: ['Modify kubeconfig files', async () => (await import('./config.ts')).config],
+  }),
+  ...group('Other Commands', {
+    'api-resources': [
+      'Print the supported API resources on the server',
+      async () => (await import('./api-resources.ts')).apiResources,
+    ],
+    'api-versions': [
+      'Print the supported API versions on the server, in the form of "group/version"',
+      async () => (await import('./api-resources.ts')).apiVersions,
+    ],
+    options: [
+      'Print the list of flags inherited by all commands',
+      async () => (await import('./options.ts')).options,
+    ],
+    version: [
+      'Print the client and server version information',
+      async () => (await import('./version.ts')).version,
     ],
   }),
 ];
