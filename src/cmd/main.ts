@@ -50,6 +50,9 @@ async function main(argv: string[]): Promise<number> {
   return runSubcommand(command, rest);
 }
 
+// Whoever reads us may stop reading (`| head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
 try {
   process.exitCode = await main(process.argv.slice(2));
   if (process.exitCode !== 0) process.exit();
