@@ -24,6 +24,7 @@ export const commands: CommandEntry[] = [
       'Delete resources by file names, stdin, resources and names, or by resources and label selector',
       async () => (await import('./delete.ts')).delete,
     ],
+    explain: ['Get documentation for a resource', async () => (await import('./explain.ts')).explain],
   }),
   ...group('Cluster Management Commands', {
     'cluster-info': [

@@ -35,7 +35,9 @@ async function setFile(
   try {
     entry[`${field}-data`] = base64(await context.environment.files.read(path));
   } catch (error) {
-    throw new KubectlError(`could not stat ${field} file ${path}: ${fileProblem(error, path)}`);
+    throw new KubectlError(
+      `could not stat ${field} file ${path}: ${fileProblem(error, path).replace(/^open/, 'stat')}`,
+    );
   }
   delete entry[field];
 }
@@ -67,7 +69,7 @@ export const setCluster = command({
       throw new KubectlError('you cannot specify a certificate authority and insecure mode at the same time');
     const store = await ConfigStore.open(context);
     const cluster = store.find('clusters', name) ?? {};
-    if (given.has('server')) cluster.server = f.server.replace(/\/+$/, '');
+    if (given.has('server')) cluster.server = f.server;
     for (const field of ['tls-server-name', 'proxy-url'] as const)
       if (given.has(field)) cluster[field] = f[field];
     if (given.has('insecure-skip-tls-verify')) {

@@ -29,7 +29,7 @@ export const view = command({
       ? await flattened(context, mergedConfig(await readConfigs(environment, f.kubeconfig)))
       : (await ConfigStore.open(context)).merged;
     const shown = orderedConfig(f.minify ? minified(config, f) : config);
-    if (!f.raw) redact(shown, f.flatten);
+    if (!f.raw && !f.flatten) redact(shown);
     if (f.output === 'json') return context.out.line(JSON.stringify(shown, null, 4));
     const output = f.output || f.template ? f.output : 'yaml';
     const print = await objectPrinter(environment, { ...f, output });
@@ -90,14 +90,11 @@ export function base64(bytes: Uint8Array): string {
 }
 
 /** What must not be seen over a shoulder. */
-function redact(config: ReturnType<typeof orderedConfig>, keepData: boolean): void {
+function redact(config: ReturnType<typeof orderedConfig>): void {
   for (const { user } of (config.users ?? []) as unknown as { user: UserEntry }[]) {
     for (const field of ['token', 'password'] as const) if (user[field]) user[field] = 'REDACTED';
-    for (const [, field] of dataFields)
-      if (user[field] && !keepData) user[field] = 'DATA+OMITTED';
-      else if (field === 'client-key-data' && user[field] && keepData) user[field] = 'REDACTED';
+    for (const [, field] of dataFields) if (user[field]) user[field] = 'DATA+OMITTED';
   }
-  if (keepData) return;
   for (const { cluster } of (config.clusters ?? []) as unknown as { cluster: Record<string, string> }[])
     if (cluster['certificate-authority-data']) cluster['certificate-authority-data'] = 'DATA+OMITTED';
 }
@@ -117,7 +114,9 @@ export const getContexts = command({
   async run(context) {
     const { args, flags: f, out, err } = context;
     if (f.output && f.output !== 'name')
-      throw new KubectlError(`output must be one of '' or 'name': ${f.output}`);
+      throw new KubectlError(
+        `--output ${f.output} is not available in kubectl config get-contexts; resetting to default output format`,
+      );
     const { contexts, 'current-context': current } = (await ConfigStore.open(context)).merged;
     const names = args.length ? args : contexts.map(({ name }) => name).sort();
     const missing = args.filter((name) => !contexts.some((c) => c.name === name));
