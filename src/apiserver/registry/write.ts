@@ -8,13 +8,12 @@ import {
   conflict,
   type FieldError,
   field,
-  forbidden,
   invalid,
   methodNotAllowed,
   notFound,
   StatusError,
 } from '../../machinery/status.ts';
-import { refusal } from '../authz/authorizer.ts';
+import { demandRight } from '../authz/demand.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import { type Admission, type Context, fieldManagerOf, isDryRun } from '../context.ts';
@@ -158,7 +157,7 @@ export async function update(
       const entry = cache.get(key);
       if (!entry) {
         if (!options.createMissing) throw notFound(kind, context.name!);
-        demandRight(registry, context, 'create');
+        demandRight(registry.authorizer, context, 'create');
         const creation: Context = { ...context, verb: 'create' };
         const made = await create(registry, creation, options.createMissing(), options.applied);
         context.code = creation.code;
@@ -219,7 +218,8 @@ async function updateOnce(
     if (ownStatus) restore(object, old, 'status');
     rules.prepareUpdate?.(object, old, how);
   } else rules.prepareSubresource?.(object, old, how);
-  const counted = context.subresource !== 'status' && hasGeneration(kind);
+  // A status is an observation, and a binding is not the user's wish: neither is a new generation.
+  const counted = !['status', 'binding'].includes(context.subresource ?? '') && hasGeneration(kind);
   if (counted && changesGeneration(kind.rules.generation, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
@@ -312,14 +312,6 @@ function immutables(paths: string[] = [], object: AnyObject, old: AnyObject): Fi
 }
 const at = (object: any, path: string): unknown =>
   path.split('.').reduce((value, part) => value?.[part], object);
-
-/** Throws 403 unless the one who asks may also do this: an update that creates needs the right to create. */
-function demandRight(registry: Registry, context: Context, verb: string): void {
-  const { user, group, plural, namespace, name } = context;
-  const attributes = { user, verb, group, resource: plural, namespace, name };
-  if (!registry.authorizer.authorize(attributes))
-    throw forbidden(context.served.kind, name ?? '', refusal(attributes));
-}
 
 /** The verbs of a subresource that the facts do not list are refused. */
 export function demandVerb(context: Context): void {

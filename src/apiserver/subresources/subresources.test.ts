@@ -37,6 +37,7 @@ test('binding: once, to a pod that may be bound', async () => {
   const bound = await client(pods).get('b', inDefault);
   assert.equal(bound.spec!.nodeName, 'n1');
   assert.equal(bound.metadata.annotations!.from, 'scheduler');
+  assert.equal(bound.metadata.generation, 1, 'a binding is not the wish of the user');
   assert.equal(bound.status!.conditions!.find((c) => c.type === 'PodScheduled')?.status, 'True');
   await refused(bind('b', 'n2'), 409, 'is already assigned to node "n1"');
   await refused(bind('none', 'n1'), 404);
