@@ -16,6 +16,7 @@ import { cniBinDir } from '../cri/node/install.ts';
 import { dnsSockets } from '../dns/node/sockets.ts';
 import { startDns } from '../dns/start.ts';
 import { embeddedStore } from '../etcd/node/embedded.ts';
+import { startEtcdServer } from '../etcd/node/grpc-server.ts';
 import { iptables } from '../kube-proxy/node/iptables.ts';
 import { simulated } from '../kube-proxy/simulated.ts';
 import { startKubeProxy } from '../kube-proxy/start.ts';
@@ -172,6 +173,46 @@ export const apiserver = component(
       { [Symbol.asyncDispose]: () => store.close() },
       { [Symbol.asyncDispose]: () => api.close() },
     ]);
+  },
+);
+
+export const etcd = component(
+  'etcd',
+  'Runs the store alone, and serves the etcd v3 API.',
+  [
+    { name: 'data-dir', value: 'DIR', help: 'where the store is', default: 'default.etcd' },
+    {
+      name: 'listen-client-urls',
+      value: 'URLS',
+      help: 'where to listen, with commas between: http:, https: or unix:',
+      default: 'http://127.0.0.1:2379',
+    },
+    { name: 'cert-file', value: 'FILE', help: "the server's certificate, for https" },
+    { name: 'key-file', value: 'FILE', help: 'its key' },
+    { name: 'trusted-ca-file', value: 'FILE', help: 'only clients with a certificate of this authority' },
+  ],
+  async (flags) => {
+    const { 'cert-file': cert, 'key-file': key, 'trusted-ca-file': clientCA } = flags;
+    if (Boolean(cert) !== Boolean(key)) throw new UserError('--cert-file and --key-file go together.', 2);
+    const pem = (path: string): Buffer => Buffer.from(text(path));
+    const tls = cert &&
+      key && { cert: pem(cert), key: pem(key), ...(clientCA ? { clientCA: pem(clientCA) } : {}) };
+    const store = embeddedStore(flags['data-dir']!);
+    try {
+      const server = await startEtcdServer({
+        store,
+        urls: flags['listen-client-urls']!.split(','),
+        ...(tls ? { tls } : {}),
+        clock: systemClock,
+        random: systemRandom,
+        log: log.child({ component: 'etcd' }),
+      });
+      process.stdout.write(`etcd at ${server.urls.join(', ')}, data in ${flags['data-dir']}\n`);
+      return serve([{ [Symbol.asyncDispose]: () => store.close() }, server]);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   },
 );
 
