@@ -1,12 +1,11 @@
 import type { ApiRequest, Transport } from '../client/client.ts';
 import { type AnyObject, clone, type WatchEvent } from '../machinery/meta.ts';
-import { forbidden, gone, StatusError } from '../machinery/status.ts';
-import { refusal } from './authz/authorizer.ts';
+import { gone, StatusError } from '../machinery/status.ts';
+import { demandRight } from './authz/demand.ts';
 import type { Entry } from './cache/entry.ts';
 import type { Context, User } from './context.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
-import { selectedName } from './registry/select.ts';
 import { watch } from './registry/watch.ts';
 import type { ApiServer } from './server.ts';
 import { recordWrite } from './trace.ts';
@@ -33,17 +32,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
       warnings: [],
       code: 200,
     };
-    const attributes = {
-      user: identity,
-      verb: request.verb,
-      group: request.group,
-      resource: request.plural,
-      subresource: request.subresource,
-      namespace: request.namespace,
-      name: request.name ?? selectedName(request.options),
-    };
-    if (!server.authorizer.authorize(attributes))
-      throw forbidden(served.kind, request.name ?? '', refusal(attributes));
+    demandRight(server.authorizer, context);
     return context;
   }
   const out = (context: Context, entry: Entry): AnyObject =>

@@ -1,5 +1,6 @@
 import { type AnyObject, clone } from '../machinery/meta.ts';
-import { StatusError } from '../machinery/status.ts';
+import { pathSegmentProblems } from '../machinery/names.ts';
+import { badRequest, methodNotAllowed, StatusError } from '../machinery/status.ts';
 import type { Entry } from './cache/entry.ts';
 import type { Context } from './context.ts';
 import { type Deletion, deleteCollection, deleteOne } from './registry/delete.ts';
@@ -29,6 +30,7 @@ export async function perform(
     handlers[context.subresource ? `${id}/${context.subresource}` : id] ??
     (context.subresource ? handlers[`*/${context.subresource}`] : undefined);
   demandVerb(context);
+  checkPlace(context);
   checkWriteOptions(context);
   if (own) return own(registry, context, body);
   if (context.subresource && context.subresource !== 'status') {
@@ -63,6 +65,21 @@ export async function perform(
         `the server does not allow this method on the requested resource: ${context.verb}`,
       );
   }
+}
+
+/** Names must be one part of a path, and there must be one where the verb needs one. Throws 400 and 405. */
+function checkPlace({ verb, namespace, name, subresource, served }: Context): void {
+  for (const [what, part] of [
+    ['Namespace', namespace],
+    ['Name', name],
+  ] as const) {
+    if (part === undefined) continue;
+    const [problem] = pathSegmentProblems(part);
+    if (problem) throw badRequest(`${what} parameter invalid: ${JSON.stringify(part)}: ${problem}`);
+  }
+  const one = verb === 'get' || verb === 'update' || verb === 'patch' || verb === 'delete';
+  if (one ? name === undefined : verb === 'create' && name !== undefined && !subresource)
+    throw methodNotAllowed(served.kind, verb);
 }
 
 /** Kinds whose deletion is answered with the object that was there; the others answer with a Status. */

@@ -18,6 +18,7 @@ import type { User } from './context.ts';
 import { autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
 import { customResources } from './crd/custom-resources.ts';
 import { housekeeping } from './housekeeping.ts';
+import { Metrics } from './http/metrics.ts';
 import type { Registry } from './registry/registry.ts';
 import { Scheme } from './scheme.ts';
 import { subresourceHandlers } from './subresources/handlers.ts';
@@ -43,6 +44,7 @@ export interface ApiServer extends AsyncDisposable {
   handlers: SubresourceHandlers;
   authorizer: Authorizer;
   tokens: TokenAuthority;
+  metrics: Metrics;
   options: ApiServerOptions;
   log: Log;
   /** Names of start steps that are not done yet: /readyz shows them. */
@@ -106,6 +108,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const server: ApiServer = {
     registry,
     authorizer,
+    metrics: new Metrics(),
     tokens,
     options,
     log,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
+import { metricsPath } from '../apiserver/http/metrics.ts';
 import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { inProcessTransport } from '../apiserver/in-process.ts';
@@ -19,7 +20,7 @@ import { bootstrapCluster } from './bootstrap.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
 import { controllerUser } from './identities.ts';
 import type { Certificates } from './node/certificates.ts';
-import { systemClock, systemRandom, uuid } from './node/platform.ts';
+import { processMetrics, systemClock, systemRandom, uuid } from './node/platform.ts';
 
 export interface ApiService {
   server: ApiServer;
@@ -78,7 +79,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     ],
   });
   const closing = new AbortController();
-  const paths = [...options.paths, ...builtInPaths, openApiPaths()];
+  const paths = [...options.paths, ...builtInPaths, metricsPath(processMetrics), openApiPaths()];
   const answer = (exchange: Exchange) =>
     handle(server, exchange, { paths, connectors: options.connectors, closing: closing.signal });
   const https: HttpsServer[] = [];

@@ -1,7 +1,28 @@
 import { badRequest } from './status.ts';
 
-/** Parses JSON. Throws 400 with what is wrong. */
+/** Deeper nesting than any object has; what walks objects need not fear for its stack. */
+const maxDepth = 1000;
+
+function checkDepth(text: string): void {
+  if (text.length <= maxDepth) return;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === 34) {
+      for (i++; i < text.length; i++) {
+        const inner = text.charCodeAt(i);
+        if (inner === 92) i++;
+        else if (inner === 34) break;
+      }
+    } else if (c === 123 || c === 91) {
+      if (++depth > maxDepth) throw badRequest(`json parse error: exceeded max depth of ${maxDepth}`);
+    } else if (c === 125 || c === 93) depth--;
+  }
+}
+
+/** Parses JSON. Throws 400 with what is wrong, also for what is nested too deep. */
 export function parseJson(text: string): any {
+  checkDepth(text);
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -38,7 +38,7 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
         `error converting YAML to JSON: yaml: ${line ? `line ${line}: ` : ''}${error.message.split('\n')[0]}`,
       );
     }
-    const value = document.toJS({ maxAliasCount: 1000 });
+    const value = toJs(document);
     if (value === null || value === undefined) continue;
     const duplicates: string[] = [];
     visit(document, {
@@ -54,6 +54,17 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
     found.push({ value, duplicates });
   }
   return found;
+}
+
+/** Throws 400 for what is too large once its aliases are filled in. */
+function toJs(document: { toJS(options: { maxAliasCount: number }): unknown }): any {
+  try {
+    return document.toJS({ maxAliasCount: 1000 });
+  } catch (error) {
+    if (error instanceof ReferenceError || error instanceof RangeError)
+      throw badRequest(`error converting YAML to JSON: yaml: ${error.message}`);
+    throw error;
+  }
 }
 
 /** One document. Throws 400 where there is none, or more. */

@@ -1,4 +1,5 @@
-import { forbidden, unauthorized } from '../../machinery/status.ts';
+import { badRequest, forbidden, unauthorized } from '../../machinery/status.ts';
+import { refusal } from '../authz/authorizer.ts';
 import type { User } from '../context.ts';
 import type { ApiServer } from '../server.ts';
 import type { Exchange } from './exchange.ts';
@@ -13,6 +14,7 @@ export async function authenticate(server: ApiServer, exchange: Exchange): Promi
 
 async function identify(server: ApiServer, exchange: Exchange): Promise<User> {
   const { certificate } = exchange;
+  if (exchange.badCertificate) throw unauthorized();
   if (certificate) return { ...certificate, groups: [...certificate.groups, 'system:authenticated'] };
   const authorization = exchange.header('authorization');
   const token = authorization && /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
@@ -25,35 +27,50 @@ async function identify(server: ApiServer, exchange: Exchange): Promise<User> {
   return (await server.tokens.authenticate(token, undefined, server.registry.clock.now())).user;
 }
 
+const extraPrefix = 'impersonate-extra-';
+
 /** `Impersonate-*` headers, for those who may. Source: "User impersonation". */
 function impersonate(server: ApiServer, exchange: Exchange, user: User): User {
   const name = exchange.header('impersonate-user');
-  const groups = (exchange.header('impersonate-group') ?? '')
-    .split(',')
-    .map((g) => g.trim())
-    .filter(Boolean);
+  const groups = listOf(exchange.header('impersonate-group'));
   const uid = exchange.header('impersonate-uid');
+  const extra: Record<string, string[]> = {};
+  const headers = exchange.headers();
+  for (const header in headers) {
+    if (header.startsWith(extraPrefix))
+      extra[decodeURIComponent(header.slice(extraPrefix.length))] = listOf(exchange.header(header));
+  }
   if (!name) {
-    if (groups.length || uid) throw unauthorized('requested impersonation without impersonating a user');
+    if (groups.length || uid || Object.keys(extra).length)
+      throw badRequest('requested impersonation without impersonating a user');
     return user;
   }
   const account = /^system:serviceaccount:([^:]+):(.+)$/.exec(name);
-  const demand = (resource: string, who: string, namespace?: string) => {
-    if (
-      !server.authorizer.authorize({ user, verb: 'impersonate', group: '', resource, name: who, namespace })
-    ) {
-      throw forbidden(
-        { group: '', plural: resource },
-        who,
-        `User ${JSON.stringify(user.name)} cannot impersonate resource ${JSON.stringify(resource)} in API group ""`,
-      );
-    }
+  const demand = (resource: string, who: string, namespace?: string, group = '', subresource?: string) => {
+    const attributes = { user, verb: 'impersonate', group, resource, subresource, name: who, namespace };
+    if (server.authorizer.authorize(attributes)) return;
+    throw forbidden({ group, plural: resource }, who, refusal(attributes));
   };
   if (account) demand('serviceaccounts', account[2]!, account[1]);
   else demand('users', name);
   for (const group of groups) demand('groups', group);
+  if (uid) demand('uids', uid, undefined, 'authentication.k8s.io');
+  for (const key in extra)
+    for (const value of extra[key]!) demand('userextras', value, undefined, 'authentication.k8s.io', key);
   const own = account ? ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`] : [];
   const all = [...(groups.length ? groups : own)];
-  if (name !== 'system:anonymous' && !all.includes('system:authenticated')) all.push('system:authenticated');
-  return { name, groups: all, ...(uid ? { uid } : {}) };
+  const everybody = name === 'system:anonymous' ? 'system:unauthenticated' : 'system:authenticated';
+  if (!all.includes(everybody)) all.push(everybody);
+  return {
+    name,
+    groups: all,
+    ...(uid ? { uid } : {}),
+    ...(Object.keys(extra).length ? { extra } : {}),
+  };
 }
+
+const listOf = (header: string | undefined): string[] =>
+  (header ?? '')
+    .split(',')
+    .map((value) => value.trim())
+    .filter(Boolean);

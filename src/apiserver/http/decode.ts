@@ -72,7 +72,7 @@ function json(source: string): Decoded {
 
 /**
  * Checks a body against its type and takes out what the type does not have. With `fieldValidation` Strict unknown and
- * duplicate fields are a 400, with Warn they are warnings, with Ignore nothing. Throws 400 for values of a wrong type.
+ * duplicate fields are a 400, with Warn (unless told) they are warnings, with Ignore nothing. Throws 400 for values of a wrong type.
  */
 export function checkBody(
   registry: Registry,
@@ -82,7 +82,7 @@ export function checkBody(
   typeId = context.served.kind.type,
 ): void {
   const { kind } = context.served;
-  const { fieldValidation = 'Ignore' } = context.options;
+  const { fieldValidation = 'Warn' } = context.options;
   const { unknown, errors } = checkFields(object, typeId, registry.schemas, {
     types: !context.served.custom,
   });

@@ -17,6 +17,8 @@ export interface Exchange {
   bodyStream(): AsyncIterable<Uint8Array>;
   /** Who the verified client certificate names, if one was given. */
   certificate: User | undefined;
+  /** A certificate was given that we do not trust. */
+  badCertificate?: boolean;
   remote: string;
   /** Aborts when the client is gone. */
   signal: AbortSignal;

@@ -1,5 +1,6 @@
 import type { ApiRequest } from '../../client/client.ts';
 import {
+  badRequest,
   forbidden,
   internalError,
   isStatusError,
@@ -7,9 +8,9 @@ import {
   unsupportedMediaType,
 } from '../../machinery/status.ts';
 import { refusal } from '../authz/authorizer.ts';
+import { demandRight } from '../authz/demand.ts';
 import type { Context, User } from '../context.ts';
 import { perform } from '../perform.ts';
-import { selectedName } from '../registry/select.ts';
 import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
 import { recordWrite } from '../trace.ts';
@@ -57,19 +58,36 @@ interface Step extends Required<Pick<HandlerOptions, 'connectors' | 'closing'>> 
 
 /** Handles one request from end to end. Never throws: whatever happens, the client gets a Status. */
 export async function handle(server: ApiServer, exchange: Exchange, options: HandlerOptions): Promise<void> {
+  const { metrics, registry } = server;
+  const began = registry.clock.now();
+  let context: Context | undefined;
+  let code: number | undefined;
+  metrics.inFlight++;
   try {
     const user = await authenticate(server, exchange);
     const target = parseTarget(exchange.path);
-    const served = target && server.registry.scheme.resource(target.group, target.version, target.plural);
-    if (!target || !served) {
-      await handlePath(server, exchange, user, options.paths);
-      return;
-    }
-    const context = contextOf(server, exchange, user, target, served);
-    for (const step of pipeline) if (await step({ server, exchange, target, context, ...options })) return;
+    const served = target && registry.scheme.resource(target.group, target.version, target.plural);
+    if (target && served) {
+      context = contextOf(server, exchange, user, target, served);
+      for (const step of pipeline) if (await step({ server, exchange, target, context, ...options })) break;
+    } else if (target) demandKnown(server, exchange, user, target);
+    else await handlePath(server, exchange, user, options.paths);
   } catch (error) {
-    fail(server, exchange, error);
+    code = fail(server, exchange, error);
+  } finally {
+    metrics.inFlight--;
+    metrics.observe(context, exchange.method, code ?? context?.code ?? 200, registry.clock.now() - began);
   }
+}
+
+/** There is no such resource: those who could have asked for it learn that (404), others that they may not (403). */
+function demandKnown(server: ApiServer, exchange: Exchange, user: User, target: Target): never {
+  const { group, plural: resource, subresource, namespace, name } = target;
+  const verb = verbOf(exchange.method, target, exchange.query);
+  const attributes = { user, verb, group, resource, subresource, namespace, name };
+  if (!server.authorizer.authorize(attributes))
+    throw forbidden({ group, plural: resource }, name ?? '', refusal(attributes));
+  throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
 /** What is known of a request before its body is read. */
@@ -112,17 +130,7 @@ function authorize({ server, context }: Step): boolean {
 
 /** Throws 403 unless the one who asks may do this with what the context names. */
 export function authorizeVerb(server: ApiServer, context: Context, verb: Context['verb']): void {
-  const attributes = {
-    user: context.user,
-    verb,
-    group: context.group,
-    resource: context.plural,
-    subresource: context.subresource,
-    namespace: context.namespace,
-    name: context.name ?? selectedName(context.options),
-  };
-  if (!server.authorizer.authorize(attributes))
-    throw forbidden(context.served.kind, context.name ?? '', refusal(attributes));
+  demandRight(server.authorizer, context, verb);
 }
 
 async function connect({ server, exchange, target, context, connectors }: Step): Promise<boolean> {
@@ -188,6 +196,8 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
     context.options = deleteOptions(context.options, value);
     return undefined;
   }
+  if (context.verb !== 'patch' && (typeof (value ?? {}) !== 'object' || Array.isArray(value)))
+    throw badRequest("couldn't get version/kind; json parse error: the body is not an object");
   if (context.verb !== 'patch' && !context.subresource)
     checkBody(server.registry, context, value ?? {}, duplicates);
   else if (context.verb === 'update' && context.subresource === 'status')
@@ -209,8 +219,8 @@ async function handlePath(
   throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
-/** Sends what went wrong as a Status; what we did not foresee is logged, and is a 500. */
-export function fail(server: ApiServer, exchange: Exchange, error: unknown): void {
+/** Sends what went wrong as a Status, and returns its code; what we did not foresee is logged, and is a 500. */
+export function fail(server: ApiServer, exchange: Exchange, error: unknown): number {
   let known: StatusError;
   if (isStatusError(error)) known = error;
   else {
@@ -226,4 +236,5 @@ export function fail(server: ApiServer, exchange: Exchange, error: unknown): voi
     ...(known.code === 401 ? { 'www-authenticate': 'Bearer realm="kubernetes"' } : {}),
   };
   exchange.respond(known.code, headers, encode(known.status as never, form).body);
+  return known.code;
 }

@@ -1,5 +1,5 @@
 import type { ApiRequest, Options } from '../../client/client.ts';
-import { badRequest } from '../../machinery/status.ts';
+import { badRequest, StatusError } from '../../machinery/status.ts';
 
 /** What a path under /api or /apis names. */
 export interface Target {
@@ -18,7 +18,7 @@ export interface Target {
  * `/api/v1/namespaces/default` is the namespace itself, as is `/api/v1/namespaces/default/status`.
  */
 export function parseTarget(path: string): Target | undefined {
-  const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
+  const parts = path.split('/').filter(Boolean).map(decode);
   let at: number;
   let group: string;
   let version: string;
@@ -46,6 +46,16 @@ export function parseTarget(path: string): Target | undefined {
   };
 }
 
+/** Throws 400 for an escape that stands for nothing. */
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (error instanceof URIError) throw badRequest(`invalid URL escape in ${JSON.stringify(part)}`);
+    throw error;
+  }
+}
+
 const verbs: Record<string, ApiRequest['verb']> = {
   POST: 'create',
   PUT: 'update',
@@ -62,7 +72,13 @@ export function verbOf(method: string, target: Target, query: URLSearchParams): 
   // What is proxied may be asked for its options; no rule names a verb for it, so that only `*` allows it.
   if (method === 'OPTIONS' && target.subresource === 'proxy') return '' as ApiRequest['verb'];
   const verb = verbs[method];
-  if (!verb) throw badRequest(`the server does not know the method ${method}`);
+  if (!verb)
+    throw new StatusError(
+      405,
+      'MethodNotAllowed',
+      'the server does not allow this method on the requested resource',
+      {},
+    );
   return verb === 'delete' && !target.name ? 'deletecollection' : verb;
 }
 
@@ -100,15 +116,7 @@ export function optionsOf(query: URLSearchParams): Options {
   }
   const dryRun = query.getAll('dryRun').filter(Boolean);
   if (dryRun.length) {
-    if (dryRun.some((d) => d !== 'All'))
-      throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
-    options.dryRun = 'All';
-  }
-  const { fieldValidation } = options;
-  if (fieldValidation && !['Ignore', 'Warn', 'Strict'].includes(fieldValidation)) {
-    throw badRequest(
-      `fieldValidation: Unsupported value: ${JSON.stringify(fieldValidation)}: supported values: "Ignore", "Strict", "Warn"`,
-    );
+    options.dryRun = (dryRun.find((d) => d !== 'All') ?? 'All') as 'All';
   }
   return options;
 }
@@ -126,6 +134,6 @@ export function deleteOptions(options: Options, body: any): Options {
         ? { propagationPolicy: orphanDependents ? ('Orphan' as const) : ('Background' as const) }
         : {}),
     ...(preconditions ? { preconditions } : {}),
-    ...(dryRun?.length ? { dryRun: 'All' as const } : {}),
+    ...(dryRun?.length ? { dryRun: dryRun.find((d: unknown) => d !== 'All') ?? 'All' } : {}),
   };
 }

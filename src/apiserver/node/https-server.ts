@@ -87,26 +87,22 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
   };
 }
 
-const certificates = new WeakMap<object, User | null>();
+const certificates = new WeakMap<object, User | 'bad' | 'none'>();
 
 /** The user that a verified client certificate names: common name, and organizations as groups. */
-function certificateUser(socket: unknown): User | undefined {
-  if (
-    !(socket instanceof TLSSocket) &&
-    !(socket as { getPeerX509Certificate?: unknown })?.getPeerX509Certificate
-  )
-    return undefined;
+function certificateUser(socket: unknown): User | 'bad' | 'none' {
   const tls = socket as TLSSocket;
+  if (!(socket instanceof TLSSocket) && !tls?.getPeerX509Certificate) return 'none';
   const known = certificates.get(tls);
-  if (known !== undefined) return known ?? undefined;
-  let user: User | null = null;
-  if (tls.authorized) {
-    const certificate = tls.getPeerX509Certificate();
-    const subject = certificate && parseSubject(certificate);
-    if (subject?.name) user = { name: subject.name, groups: subject.groups };
+  if (known !== undefined) return known;
+  const certificate = tls.getPeerX509Certificate();
+  let user: User | 'bad' | 'none' = certificate ? 'bad' : 'none';
+  if (certificate && tls.authorized) {
+    const subject = parseSubject(certificate);
+    if (subject.name) user = { name: subject.name, groups: subject.groups };
   }
   certificates.set(tls, user);
-  return user ?? undefined;
+  return user;
 }
 
 function parseSubject(certificate: X509Certificate): { name: string | undefined; groups: string[] } {
@@ -126,9 +122,13 @@ type Response = Http2ServerResponse;
 function base(
   request: Request,
   socket: any,
-): Pick<Exchange, 'method' | 'path' | 'query' | 'search' | 'header' | 'headers' | 'certificate' | 'remote'> {
+): Pick<
+  Exchange,
+  'method' | 'path' | 'query' | 'search' | 'header' | 'headers' | 'certificate' | 'badCertificate' | 'remote'
+> {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
+  const user = certificateUser(socket);
   return {
     method: request.method ?? 'GET',
     path: mark < 0 ? url : url.slice(0, mark),
@@ -139,7 +139,8 @@ function base(
       return Array.isArray(value) ? value.join(',') : value;
     },
     headers: () => request.headers,
-    certificate: certificateUser(socket),
+    certificate: typeof user === 'string' ? undefined : user,
+    badCertificate: user === 'bad',
     remote: socket?.remoteAddress ?? '',
   };
 }

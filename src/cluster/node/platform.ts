@@ -36,3 +36,16 @@ function show(value: unknown): string {
     ? value
     : (JSON.stringify(value) ?? 'undefined');
 }
+
+/** What Prometheus expects to know of every process, and of Node. */
+export function processMetrics(): Record<string, { type: 'gauge' | 'counter'; value: number }> {
+  const memory = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  return {
+    process_resident_memory_bytes: { type: 'gauge', value: memory.rss },
+    process_cpu_seconds_total: { type: 'counter', value: (user + system) / 1e6 },
+    process_start_time_seconds: { type: 'gauge', value: Date.now() / 1000 - process.uptime() },
+    nodejs_heap_size_used_bytes: { type: 'gauge', value: memory.heapUsed },
+    nodejs_external_memory_bytes: { type: 'gauge', value: memory.external },
+  };
+}
