@@ -32,6 +32,14 @@ export const commands: CommandEntry[] = [
       async () => (await import('./cluster-info.ts')).clusterInfo,
     ],
   }),
+  ...group('Troubleshooting and Debugging Commands', {
+    describe: [
+      'Show details of a specific resource or group of resources',
+      async () => (await import('./describe.ts')).describe,
+    ],
+    logs: ['Print the logs for a container in a pod', async () => (await import('./logs.ts')).logs],
+    exec: ['Execute a command in a container', async () => (await import('./exec.ts')).exec],
+  }),
   ...group('Advanced Commands', {
     apply: [
       'Apply a configuration to a resource by file name or stdin',
