@@ -128,7 +128,11 @@ async function run(store: Store, prefix: string, steps: Step[]): Promise<void> {
       );
     } else if (one.kind === 'watch') {
       const from = Math.max(compacted + 1, now + 1 - one.back);
-      watches.push({ from, watch: watching(store, prefix, prefixEnd(prefix), base + from) });
+      const watch = watching(store, prefix, prefixEnd(prefix), base + from);
+      watches.push({ from, watch });
+      // A remote store's watch begins a little later: not after the next compaction.
+      const past = log.slice(from).flat();
+      await watch.until(() => watch.events.length >= past.length);
     } else if (now - one.back > compacted) {
       compacted = now - one.back;
       await store.compact(base + compacted);

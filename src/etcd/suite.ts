@@ -77,7 +77,10 @@ export function watching(store: Store, key: string, end?: string, startRevision?
     revisions,
     stop,
     async until(holds: () => boolean): Promise<void> {
-      while (!holds()) await new Promise<void>((resolve) => (wake = resolve));
+      while (!holds()) {
+        if (ended) throw ended;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
     },
     ended: () => ended,
   };
