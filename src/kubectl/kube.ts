@@ -138,7 +138,9 @@ export class Kube {
     object: unknown,
     options?: More,
   ): Promise<AnyObject> {
-    return this.rest.request(this.#request('create', resource, place, options, object));
+    // A name is part of the path only where something is created below an object.
+    const where = options?.subresource ? place : { namespace: place.namespace };
+    return this.rest.request(this.#request('create', resource, where, options, object));
   }
 
   update(place: Place, object: unknown, options?: More): Promise<AnyObject> {

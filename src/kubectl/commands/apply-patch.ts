@@ -120,5 +120,5 @@ async function deleteAndCreate(
   });
   const fresh = clone(modified);
   delete fresh.metadata.resourceVersion;
-  return kube.create(info.resource, info, fresh, writing);
+  return kube.create(info.resource, info, fresh, { ...writing });
 }
