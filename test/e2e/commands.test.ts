@@ -42,7 +42,10 @@ test('two clusters do not disturb one another', async () => {
 test('status, logs, kubeconfig', async () => {
   const status = await one.wherry('status', '-o', 'json');
   assert.equal(status.code, 0, status.stderr);
-  assert.deepEqual(JSON.parse(status.stdout).nodes.map((n: { ready: boolean }) => n.ready), [true, true]);
+  assert.deepEqual(
+    JSON.parse(status.stdout).nodes.map((n: { ready: boolean }) => n.ready),
+    [true, true],
+  );
   const logs = await one.wherry('logs', 'nobody');
   assert.match(logs.stderr, /there is no log of "nobody": /);
   assert.equal((await one.wherry('kubeconfig', '--path')).stdout.trim(), one.kubeconfig);
@@ -55,7 +58,9 @@ test('load says why it cannot', async () => {
 
 test('why tells what the scheduler thinks of each node', async () => {
   const pod = {
-    apiVersion: 'v1', kind: 'Pod', metadata: { name: 'choosy' },
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'choosy' },
     spec: { nodeSelector: { disk: 'gold' }, containers: [{ name: 'c', image: 'x' }] },
   };
   const { code, stderr } = await one.tryKubectl(['apply', '-f', '-'], { input: JSON.stringify(pod) });

@@ -1,7 +1,17 @@
 // What users meet on a bad day: no root, a port that is taken, a data directory that is not ours or is damaged, a full disk.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,14 +21,33 @@ import { run, testCluster, until } from './harness.ts';
 const main = join(import.meta.dirname, '../../src/cmd/main.ts');
 const cli = ['--disable-warning=ExperimentalWarning', main];
 const up = (dir: string, ...flags: string[]) =>
-  run(process.execPath, [...cli, 'up', '--name', 'bad', '--data-dir', dir, '--api-port', '26553', '--no-kubeconfig-merge', '--nodes', '0', ...flags], { timeoutMs: 20_000 });
+  run(
+    process.execPath,
+    [
+      ...cli,
+      'up',
+      '--name',
+      'bad',
+      '--data-dir',
+      dir,
+      '--api-port',
+      '26553',
+      '--no-kubeconfig-merge',
+      '--nodes',
+      '0',
+      ...flags,
+    ],
+    { timeoutMs: 20_000 },
+  );
 const temporary: string[] = [];
 const directory = (): string => {
   const dir = mkdtempSync(join(tmpdir(), 'wherry-robust-'));
   temporary.push(dir);
   return dir;
 };
-after(() => temporary.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
+after(() => {
+  for (const dir of temporary) rmSync(dir, { recursive: true, force: true });
+});
 
 /** One sentence on standard error, a non-zero exit, no stack trace. */
 function refused(result: { code: number; stderr: string; stdout: string }, pattern: RegExp): void {
@@ -58,7 +87,8 @@ const copy = (): string => {
   cpSync(used, dir, { recursive: true });
   return dir;
 };
-const hashes = (dir: string) => readdirSync(join(dir, 'etcd')).map((f) => `${f} ${readFileSync(join(dir, 'etcd', f)).length}`);
+const hashes = (dir: string) =>
+  readdirSync(join(dir, 'etcd')).map((f) => `${f} ${readFileSync(join(dir, 'etcd', f)).length}`);
 
 test('a data directory of another version is left alone', async () => {
   const dir = copy();
@@ -84,20 +114,90 @@ test('not root: it starts with a simulated node, says so in a line, and a pod th
   const home = directory();
   chmodSync(home, 0o777);
   const dir = join(home, 'data');
-  const args = ['--reuid=65534', '--regid=65534', '--clear-groups', 'env', `HOME=${home}`, process.execPath, ...cli, 'up', '--detach', '--wait', '--data-dir', dir, '--api-port', '26563'];
+  const args = [
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    'env',
+    `HOME=${home}`,
+    process.execPath,
+    ...cli,
+    'up',
+    '--detach',
+    '--wait',
+    '--data-dir',
+    dir,
+    '--api-port',
+    '26563',
+  ];
   const started = await run('setpriv', args, { timeoutMs: 60_000 });
   try {
     assert.equal(started.code, 0, started.stderr + started.stdout);
     const lines = started.stdout.split('\n').filter((line) => line.includes('simulated node'));
     assert.match(lines[0]!, /No containers here \(not root\): starting with 1 simulated node instead\./);
     const kubeconfig = join(dir, 'kubeconfig');
-    const kubectl = async (...a: string[]) => (await run('kubectl', ['--kubeconfig', kubeconfig, ...a])).stdout;
+    const kubectl = async (...a: string[]) =>
+      (await run('kubectl', ['--kubeconfig', kubeconfig, ...a])).stdout;
     await kubectl('create', 'deployment', 'acted', '--image=anything', '--replicas=3');
-    await until('three pods are ready', async () => (await kubectl('get', 'deployment', 'acted', '-o', 'jsonpath={.status.readyReplicas}')) === '3');
-    assert.match(await kubectl('config', 'get-contexts', '--kubeconfig', join(home, '.kube', 'config')), /wherry-default/);
+    await until(
+      'three pods are ready',
+      async () =>
+        (await kubectl('get', 'deployment', 'acted', '-o', 'jsonpath={.status.readyReplicas}')) === '3',
+    );
+    assert.match(
+      await kubectl('config', 'get-contexts', '--kubeconfig', join(home, '.kube', 'config')),
+      /wherry-default/,
+    );
   } finally {
-    const down = await run('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'env', `HOME=${home}`, process.execPath, ...cli, 'down', '--data-dir', dir]);
+    const down = await run('setpriv', [
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      'env',
+      `HOME=${home}`,
+      process.execPath,
+      ...cli,
+      'down',
+      '--data-dir',
+      dir,
+    ]);
     assert.equal(down.code, 0, down.stderr);
+  }
+});
+
+test('no containerd, and nothing may be installed: it says what is missing and why, and starts with a simulated node', async () => {
+  const scratch = directory();
+  // In a mount namespace of its own, /usr/bin is without containerd; the machine's stays as it is.
+  const hide = `mount --make-rprivate / && mkdir ${scratch}/upper ${scratch}/work && \
+    mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=${scratch}/upper,workdir=${scratch}/work /usr/bin && rm /usr/bin/containerd && exec "$@"`;
+  const up = [
+    process.execPath,
+    ...cli,
+    'up',
+    '--no-install',
+    '--name',
+    'bare',
+    '--data-dir',
+    join(scratch, 'data'),
+    '--api-port',
+    '26593',
+    '--no-kubeconfig-merge',
+  ];
+  const child = spawn('unshare', ['-m', 'sh', '-c', hide, 'sh', ...up], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part));
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  try {
+    await until('it is ready', async () => output.includes('Ready in'));
+    assert.match(
+      output,
+      /No containers here \(missing from the distribution: containerd \(containerd, .*\); run "apt-get install containerd".*\): starting with 1 simulated node instead/,
+    );
+  } finally {
+    child.kill('SIGTERM');
+    await ended;
   }
 });
 
@@ -107,13 +207,19 @@ test('a full disk: writes are refused with a reason, nothing acknowledged is los
   assert.equal(mounted.status, 0, mounted.stderr.toString());
   const cluster = testCluster('full', 26573, ['--nodes', '0', '--simulated-nodes', '1', '--data-dir', disk]);
   const kubeconfig = join(disk, 'kubeconfig');
-  const kubectl = (args: string[], input?: string) => run('kubectl', ['--kubeconfig', kubeconfig, ...args], { input });
+  const kubectl = (args: string[], input?: string) =>
+    run('kubectl', ['--kubeconfig', kubeconfig, ...args], { input });
   try {
     await cluster.start();
     const acknowledged: string[] = [];
     let failure = '';
     for (let i = 0; i < 100 && !failure; i++) {
-      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `big-${i}` }, data: { x: 'x'.repeat(700_000) } };
+      const object = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: `big-${i}` },
+        data: { x: 'x'.repeat(700_000) },
+      };
       const { code, stderr } = await kubectl(['create', '-f', '-'], JSON.stringify(object));
       if (code === 0) acknowledged.push(`big-${i}`);
       else failure = stderr;
@@ -123,7 +229,10 @@ test('a full disk: writes are refused with a reason, nothing acknowledged is los
     assert.equal(spawnSync('mount', ['-o', 'remount,size=200m', disk]).status, 0);
     await cluster.start();
     const { stdout } = await kubectl(['get', 'configmaps', '-o', 'jsonpath={.items[*].metadata.name}']);
-    assert.deepEqual(acknowledged.filter((name) => !stdout.split(' ').includes(name)), []);
+    assert.deepEqual(
+      acknowledged.filter((name) => !stdout.split(' ').includes(name)),
+      [],
+    );
     assert.equal((await kubectl(['create', 'configmap', 'again', '--from-literal=a=b'])).code, 0);
   } finally {
     await cluster.kill('SIGTERM');
