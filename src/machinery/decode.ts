@@ -33,7 +33,7 @@ export function checkFields(
 ): FieldCheck {
   const node = schemaNode(schemas, typeId);
   const walk = new Walk(options.prune ?? true, options.types ?? true);
-  if (node?.struct) walk.struct(object, node.struct, true);
+  if (node?.struct) walk.struct(object, node.struct, options.types ?? true, true);
   return { unknown: walk.unknown, errors: walk.errors };
 }
 
@@ -61,7 +61,8 @@ class Walk {
     this.#types = types;
   }
 
-  struct(object: Json, struct: StructNode, types = this.#types): void {
+  /** At the root, what every object has is checked whatever `types` says. */
+  struct(object: Json, struct: StructNode, types = this.#types, root = false): void {
     const { fields } = struct;
     for (const key in object) {
       const value = object[key];
@@ -74,7 +75,8 @@ class Walk {
         if (!child.nullable) delete object[key];
       } else {
         this.#struct = struct.id;
-        const result = this.#value(value, child, key, types);
+        const own = types || (root && (key === 'apiVersion' || key === 'kind' || key === 'metadata'));
+        const result = this.#value(value, child, key, own);
         if (result !== value) object[key] = result;
       }
     }

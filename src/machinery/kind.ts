@@ -75,6 +75,8 @@ export interface Kind<T extends KubeObject = AnyObject> {
   group: string;
   version: string;
   kind: string;
+  /** The kind of its lists, where it is not `KIND` + `List`. */
+  listKind?: string;
   plural: string;
   singular: string;
   shortNames: string[];

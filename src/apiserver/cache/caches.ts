@@ -42,7 +42,10 @@ export class Caches {
   async add(kind: Kind<any>, custom = false): Promise<ResourceCache> {
     const prefix = storePrefix(kind, custom);
     const known = this.#byPrefix.get(prefix);
-    if (known) return known;
+    if (known) {
+      known.kind = kind;
+      return known;
+    }
     const cache = new ResourceCache(kind, prefix, this.#store);
     this.#byPrefix.set(prefix, cache);
     await cache.load();

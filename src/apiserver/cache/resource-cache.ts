@@ -59,7 +59,8 @@ export type CacheWatcher = (event: CacheEvent) => void;
  * the same turn in which a write becomes durable, so a read from it is as new as one from the store.
  */
 export class ResourceCache {
-  readonly kind: Kind<any>;
+  /** In whose form objects are stored. */
+  kind: Kind<any>;
   readonly prefix: string;
   readonly entries = new BTree<string, Entry>(undefined, compareKeys);
   readonly #store: Store;
@@ -68,6 +69,8 @@ export class ResourceCache {
   #forgotten: number;
   readonly #watchers = new Set<CacheWatcher>();
   readonly #capacity: number;
+  /** Keys of which the watch has told while `load` waits for a remote store: what it says is newer. */
+  #changedInLoad: Set<string> | undefined;
   /** The revision of the newest change. */
   changed = 0;
 
@@ -80,8 +83,11 @@ export class ResourceCache {
   }
 
   async load(): Promise<void> {
+    const changed = (this.#changedInLoad = new Set());
     const { kvs } = await this.#store.range({ key: this.prefix, end: prefixEnd(this.prefix) });
+    this.#changedInLoad = undefined;
     for (const kv of kvs) {
+      if (changed.has(kv.key)) continue;
       const entry = kv.decoded
         ? new Entry(this.kind, kv.key, kv.decoded as any, kv.modRevision)
         : Entry.fromBytes(this.kind, kv.key, kv.value, kv.modRevision);
@@ -107,6 +113,7 @@ export class ResourceCache {
   }
 
   apply({ type, kv }: StoreEvent): void {
+    this.#changedInLoad?.add(kv.key);
     const previous = this.entries.get(kv.key);
     let entry: Entry;
     if (type === 'put') {
@@ -141,6 +148,8 @@ export class ResourceCache {
 
   /** What the store still knows of the time before the window: a client may resume across a restart. Throws 410. */
   #past(revision: number): CacheEvent[] {
+    const tooOld = () => gone(`too old resource version: ${revision} (${this.#forgotten})`);
+    if (this.#store.givesPastLater) throw tooOld();
     const found: StoreEvent[] = [];
     let lost: Error | undefined;
     const stop = this.#store.watch({
@@ -153,7 +162,7 @@ export class ResourceCache {
       },
     });
     stop();
-    if (lost) throw gone(`too old resource version: ${revision} (${this.#forgotten})`);
+    if (lost) throw tooOld();
     const entry = (kv: StoreEvent['kv'], at = kv.modRevision) =>
       Entry.fromBytes(this.kind, kv.key, kv.value, at);
     return found

@@ -1,189 +1,62 @@
 import { customResourceDefinitions } from '../../api/apiextensions/custom-resource-definition.ts';
-import type {
-  CustomResourceDefinition,
-  CustomResourceDefinitionVersion,
-} from '../../api/apiextensions/v1.gen.ts';
-import { age } from '../../api/define.ts';
+import type { CustomResourceDefinition } from '../../api/apiextensions/v1.gen.ts';
 import { typeFacts } from '../../api/facts.gen.ts';
-import { type JSONSchema, schemaFromOpenAPI } from '../../machinery/apply/openapi-schema.ts';
-import { time } from '../../machinery/clock.ts';
-import type { Column, Kind } from '../../machinery/kind.ts';
-import { type AnyObject, clone } from '../../machinery/meta.ts';
-import { applyDefaults } from '../../machinery/structural/defaults.ts';
-import { validateSchema } from '../../machinery/structural/validate.ts';
-import { encodeForStore } from '../cache/entry.ts';
+import type { JSONSchema } from '../../machinery/apply/openapi-schema.ts';
+import type { Kind } from '../../machinery/kind.ts';
+import type { AnyObject } from '../../machinery/meta.ts';
+import { customSchema } from '../../machinery/structural/custom-schema.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
-import { evaluatePath } from './path.ts';
+import { finalizeDefinition } from './finalize.ts';
+import { kindFrom, typeIdOf } from './kind.ts';
+import { stateNames } from './names.ts';
 
-const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
-
-/** A change of the definition makes new types: what is known of the old ones is never asked again. */
-const typeIdOf = (crd: CustomResourceDefinition, version: string): string =>
-  `custom:${crd.metadata.name}/${version}@${crd.metadata.generation}`;
-
-/** The kind that a version of a definition stands for. */
-export function kindFrom(crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion): Kind {
-  const { names, group, scope } = crd.spec;
-  const schema = version.schema?.openAPIV3Schema as JSONSchema | undefined;
-  const subresources: Kind['subresources'] = {};
-  if (version.subresources?.status)
-    subresources.status = { kind: `//${names.kind}`, verbs: ['get', 'patch', 'update'] };
-  const { scale } = version.subresources ?? {};
-  if (scale) subresources.scale = { kind: 'autoscaling/v1/Scale', verbs: ['get', 'patch', 'update'] };
-  const columns: Column[] = [
-    { name: 'Name', type: 'string', format: 'name', priority: 0, value: (o) => o.metadata.name },
-    ...(version.additionalPrinterColumns ?? []).map((c) => ({
-      name: c.name,
-      type: c.type,
-      format: c.format ?? '',
-      priority: c.priority ?? 0,
-      value: (o: AnyObject, now: number) => {
-        const value = evaluatePath(c.jsonPath, o);
-        if (c.type === 'date')
-          return value === undefined
-            ? undefined
-            : age({ metadata: { creationTimestamp: String(value) } }, now);
-        return value as string;
-      },
-    })),
-  ];
-  if (!version.additionalPrinterColumns?.length)
-    columns.push({ name: 'Age', type: 'date', format: '', priority: 0, value: age });
-  return {
-    group,
-    version: version.name,
-    kind: names.kind,
-    plural: names.plural,
-    singular: names.singular ?? names.kind.toLowerCase(),
-    shortNames: names.shortNames ?? [],
-    categories: names.categories ?? [],
-    namespaced: scope === 'Namespaced',
-    verbs,
-    subresources,
-    type: typeIdOf(crd, version.name),
-    columns,
-    rules: {
-      defaults: (o) => applyDefaults(o, schema),
-      validate: (o) => validateSchema(o, schema),
-      generation: 'spec',
-      unconditionalUpdate: true,
-      fieldSelectors: Object.fromEntries(
-        (version.selectableFields ?? []).map(({ jsonPath }) => [
-          jsonPath.slice(1),
-          (o: AnyObject) => String(evaluatePath(jsonPath, o) ?? ''),
-        ]),
-      ),
-      ...(scale
-        ? {
-            scale: {
-              specReplicas: scale.specReplicasPath.slice(1),
-              statusReplicas: scale.statusReplicasPath.slice(1),
-              selector: (o: AnyObject) =>
-                scale.labelSelectorPath ? String(evaluatePath(scale.labelSelectorPath, o) ?? '') : '',
-            },
-          }
-        : {}),
-    },
-  };
+/** The versions of a definition as they are to be served; their types are then known. */
+function versionsOf(registry: Registry, crd: CustomResourceDefinition): { storage: Kind; served: Served[] } {
+  const kinds = crd.spec.versions.map((version) => {
+    const schema = customSchema(
+      version.schema?.openAPIV3Schema as JSONSchema | undefined,
+      typeIdOf(crd, version.name),
+      typeFacts,
+    );
+    Object.assign(registry.schemas, schema.schemas);
+    return { version, kind: kindFrom(crd, version, schema) };
+  });
+  const storage = kinds.find(({ version }) => version.storage)!.kind;
+  const one = kinds.length === 1 && (crd.status?.storedVersions ?? []).every((v) => v === storage.version);
+  const as = (k: Kind) => (object: AnyObject) => ({ ...object, apiVersion: `${k.group}/${k.version}` });
+  const served = kinds
+    .filter(({ version }) => version.served)
+    .map(({ kind }): Served => {
+      if (one) return { kind, storage, custom: true };
+      return { kind, storage, custom: true, toStorage: as(storage), fromStorage: as(kind) };
+    });
+  return { storage, served };
 }
 
 /** Serves what CustomResourceDefinitions define, and says in their status that it does. */
 export async function customResources(server: ApiServer, signal: AbortSignal): Promise<void> {
   const { registry, log } = server;
-  const { caches, scheme, store, clock } = registry;
+  const { caches, scheme } = registry;
   const cache = caches.of(customResourceDefinitions)!;
   const serving = new Map<string, Served[]>();
+  const newest = (name: string) =>
+    cache.get(cache.prefix + name)?.object as unknown as CustomResourceDefinition | undefined;
 
   async function serve(crd: CustomResourceDefinition): Promise<void> {
     const name = crd.metadata.name!;
+    const accepted = await stateNames(registry, crd);
+    if (!accepted) return;
     const before = serving.get(name) ?? [];
-    const storageVersion = crd.spec.versions.find((v) => v.storage)!;
-    const storage = kindFrom(crd, storageVersion);
+    const { storage, served } = versionsOf(registry, crd);
     await caches.add(storage, true);
-    for (const version of crd.spec.versions) {
-      const schema = version.schema?.openAPIV3Schema as JSONSchema | undefined;
-      Object.assign(registry.schemas, schemaFromOpenAPI(schema, typeIdOf(crd, version.name), typeFacts));
-    }
-    const now = crd.spec.versions
-      .filter((v) => v.served)
-      .map((version): Served => {
-        const kind = kindFrom(crd, version);
-        const as =
-          (k: Kind) =>
-          (object: AnyObject): AnyObject => ({ ...object, apiVersion: `${k.group}/${k.version}` });
-        return version.name === storageVersion.name
-          ? { kind, storage, custom: true }
-          : { kind, storage, custom: true, toStorage: as(storage), fromStorage: as(kind) };
-      });
-    serving.set(name, now);
-    for (const served of now) scheme.add(served);
+    if (!newest(name)) return;
+    serving.set(name, served);
+    for (const one of served) scheme.add(one);
     for (const old of before)
-      if (!now.some((s) => s.kind.version === old.kind.version)) scheme.remove(old.kind);
-    if (!crd.status?.conditions?.some((c) => c.type === 'Established' && c.status === 'True'))
-      await establish(crd);
-  }
-
-  async function establish(crd: CustomResourceDefinition): Promise<void> {
-    const entry = cache.get(`${cache.prefix}${crd.metadata.name}`);
-    if (!entry) return;
-    const draft = clone(entry.object);
-    const lastTransitionTime = time(clock.now());
-    const { listKind, singular, ...names } = draft.spec.names;
-    draft.status = {
-      ...draft.status,
-      conditions: [
-        {
-          type: 'NamesAccepted',
-          status: 'True',
-          lastTransitionTime,
-          reason: 'NoConflicts',
-          message: 'no conflicts found',
-        },
-        {
-          type: 'Established',
-          status: 'True',
-          lastTransitionTime,
-          reason: 'InitialNamesAccepted',
-          message: 'the initial names have been accepted',
-        },
-      ],
-      acceptedNames: {
-        ...names,
-        singular: singular ?? names.kind.toLowerCase(),
-        listKind: listKind ?? `${names.kind}List`,
-      },
-      storedVersions: [
-        ...new Set([
-          ...(draft.status?.storedVersions ?? []),
-          draft.spec.versions.find((v: { storage: boolean }) => v.storage).name,
-        ]),
-      ],
-    };
-    await store.txn(
-      [{ key: entry.key, target: 'mod', equals: entry.revision }],
-      [{ op: 'put', key: entry.key, value: encodeForStore(cache.kind, draft), decoded: draft }],
-    );
-  }
-
-  /** Objects of a definition that goes away go first; then its finalizer. */
-  async function finalize(crd: CustomResourceDefinition): Promise<void> {
-    const storage = serving.get(crd.metadata.name!)?.[0]?.storage;
-    const objects = storage ? caches.of(storage, true) : undefined;
-    for (const entry of [...(objects?.entries.values() ?? [])])
-      await store.txn([], [{ op: 'delete', key: entry.key }]);
-    const entry = cache.get(`${cache.prefix}${crd.metadata.name}`);
-    if (!entry) return;
-    const draft = clone(entry.object);
-    draft.metadata.finalizers = draft.metadata.finalizers?.filter(
-      (f) => f !== 'customresourcecleanup.apiextensions.k8s.io',
-    );
-    await store.txn(
-      [{ key: entry.key, target: 'mod', equals: entry.revision }],
-      draft.metadata.finalizers?.length
-        ? [{ op: 'put', key: entry.key, value: encodeForStore(cache.kind, draft), decoded: draft }]
-        : [{ op: 'delete', key: entry.key }],
-    );
+      if (!served.some((s) => s.kind.version === old.kind.version)) scheme.remove(old.kind);
+    await accepted.establish();
   }
 
   function retire(name: string): void {
@@ -194,14 +67,39 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
     serving.delete(name);
   }
 
-  for (const { object } of cache.entries.values()) await serve(object as unknown as CustomResourceDefinition);
-  const unwatch = cache.watch(cache.revision, (event) => {
-    const crd = event.entry.object as unknown as CustomResourceDefinition;
-    const failed = (error: unknown) =>
-      log.error('custom resource definition failed', { name: crd.metadata.name, error: String(error) });
-    if (event.deleted) retire(crd.metadata.name!);
-    else if (crd.metadata.deletionTimestamp) finalize(crd).catch(failed);
-    else serve(crd).catch(failed);
+  const waiting = (): string[] =>
+    [...cache.entries.values()]
+      .map(({ object }) => object.metadata.name!)
+      .filter((name) => !serving.has(name));
+
+  /** One change of a definition after the other: each works on what is newest by then. */
+  const turns = new Map<string, Promise<void>>();
+  function follow(name: string, deleted: boolean): void {
+    const turn = (turns.get(name) ?? Promise.resolve())
+      .then(async () => {
+        const crd = newest(name);
+        if (deleted) retire(name);
+        // Names that it had are free now.
+        if (deleted) for (const other of waiting()) follow(other, false);
+        if (!crd) return;
+        if (crd.metadata.deletionTimestamp)
+          await finalizeDefinition(registry, crd, serving.get(name)?.[0]?.storage, signal);
+        else await serve(crd);
+      })
+      .catch((error) => log.error('custom resource definition failed', { name, error }));
+    turns.set(name, turn);
+    void turn.finally(() => turns.get(name) === turn && turns.delete(name));
+  }
+
+  for (const { object } of cache.entries.values()) {
+    await serve(object as unknown as CustomResourceDefinition);
+    if (object.metadata.deletionTimestamp) follow(object.metadata.name!, false);
+  }
+  const unwatch = cache.watch(cache.revision, ({ entry, previous, deleted }) => {
+    const { metadata } = entry.object;
+    const { generation, deletionTimestamp } = previous?.object.metadata ?? {};
+    const same = generation === metadata.generation && deletionTimestamp === metadata.deletionTimestamp;
+    if (deleted || !same) follow(metadata.name!, deleted);
   });
   signal.addEventListener('abort', unwatch, { once: true });
 }

@@ -76,6 +76,7 @@ export function encodeResult(context: Context, result: Result, form: Form, inclu
   return encode(transform(served.kind, objects, listMeta(result.list), context.nowMs, form, include), form);
 }
 
+const listKindOf = (kind: Kind<any>): string => kind.listKind ?? `${kind.kind}List`;
 const listMeta = (list: ListResult) => ({
   resourceVersion: String(list.revision),
   ...(list.continue ? { continue: list.continue } : {}),
@@ -112,7 +113,7 @@ export function transform(
   const head = { kind: kind.kind, apiVersion: apiVersionOf(kind) };
   if (!metadata) return { ...head, ...objects[0]! };
   return {
-    kind: `${kind.kind}List`,
+    kind: listKindOf(kind),
     apiVersion: head.apiVersion,
     metadata: metadata as AnyObject['metadata'],
     items: objects,
@@ -122,7 +123,7 @@ export function transform(
 /** A list of what is encoded already: the bytes of the items, one after the other. */
 function joinList(kind: Kind<any>, list: ListResult): Uint8Array {
   const head = encoder.encode(
-    `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(listMeta(list))},"items":[`,
+    `{"kind":"${listKindOf(kind)}","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(listMeta(list))},"items":[`,
   );
   const items = list.entries.map((entry) => entry.item);
   const size = items.reduce((sum, item) => sum + item.length + 2, head.length + 3);

@@ -12,11 +12,13 @@ const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf
 /** `/openapi/v2` and `/openapi/v3`: made when first asked for, and again when what is served changes. */
 export function openApiPaths(): PathHandler {
   const made = new WeakMap<ApiServer, OpenAPI>();
+  const followed = new WeakSet<ApiServer>();
   const documents = (server: ApiServer): OpenAPI => {
     const known = made.get(server);
     if (known) return known;
     const { scheme } = server.registry;
-    scheme.onChange(() => made.delete(server));
+    if (!followed.has(server)) scheme.onChange(() => made.delete(server));
+    followed.add(server);
     const served = scheme.all();
     const documents = openAPI({
       version: version.gitVersion,
