@@ -33,7 +33,8 @@ const onTheMachine = new Set(['cluster', 'testing', 'cmd']);
 const portable = new Set(['sorted-btree', 'yaml', 're2js', 'jose', 'croner', 'rfc6902', 'fast-check']);
 
 /** What platform-free code gets as arguments instead. */
-const globals = /(?<![\w.$'"`])(Date\.now\(|setTimeout\(|setInterval\(|setImmediate\(|Math\.random\(|console\.\w+\(|process\.|Buffer\.)/;
+const globals =
+  /(?<![\w.$'"`])(Date\.now\(|setTimeout\(|setInterval\(|setImmediate\(|Math\.random\(|console\.\w+\(|process\.|Buffer\.)/;
 
 const isTest = (path: string): boolean =>
   /\.test\.ts$/.test(path) || /(fixtures|suite|rig|harness)\.ts$/.test(path) || path.includes('/testdata/');
@@ -60,7 +61,11 @@ const all: Source[] = [...files(src)].map((path) => {
   const room = parts[0]!;
   const text = readFileSync(path, 'utf8');
   const machine = onTheMachine.has(room) || (parts.slice(1, -1).includes('node') && room !== 'api');
-  const imports = [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*'([^']+)'|\bimport\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g)].map((m) => (m[1] ?? m[2] ?? m[3])!);
+  const imports = [
+    ...text.matchAll(
+      /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s*'([^']+)'|\bimport\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
+    ),
+  ].map((m) => (m[1] ?? m[2] ?? m[3])!);
   return { path, room, machine, text, imports };
 });
 const name = (path: string): string => relative(resolve(src, '..'), path);
@@ -77,7 +82,8 @@ test('rooms import what the policy lets them', () => {
     for (const target of imports.filter((i) => i.startsWith('.'))) {
       const other = relative(src, resolve(dirname(path), target)).split('/')[0]!;
       const allowed = policy[room]!;
-      if (other !== room && allowed !== 'everything' && !allowed.includes(other)) wrong.push(`${name(path)} imports ${other} (${target})`);
+      if (other !== room && allowed !== 'everything' && !allowed.includes(other))
+        wrong.push(`${name(path)} imports ${other} (${target})`);
     }
   }
   assert.deepEqual(wrong, []);
@@ -88,7 +94,9 @@ test('tests of a component may start a control plane, not reach into other compo
   const help = new Set(['testing', 'cluster', 'etcd', 'cri', 'cni', 'test']);
   for (const { path, room, imports } of all.filter((s) => isTest(s.path))) {
     for (const target of imports.filter((i) => i.startsWith('.'))) {
-      const other = relative(src, resolve(dirname(path), target)).split('/').filter((p) => p !== '..')[0]!;
+      const other = relative(src, resolve(dirname(path), target))
+        .split('/')
+        .filter((p) => p !== '..')[0]!;
       const allowed = policy[room]!;
       if (other === room || allowed === 'everything' || allowed.includes(other) || help.has(other)) continue;
       wrong.push(`${name(path)} imports ${other} (${target})`);
@@ -106,7 +114,8 @@ test('platform-free code does not import Node, nor packages that need it', () =>
       if (!portable.has(target.split('/')[0]!)) wrong.push(`${name(path)} imports ${target}`);
     }
     for (const target of imports.filter((i) => i.startsWith('.') && /\/node\//.test(i))) {
-      if (!relative(src, resolve(dirname(path), target)).startsWith('api/')) wrong.push(`${name(path)} imports ${target}`);
+      if (!relative(src, resolve(dirname(path), target)).startsWith('api/'))
+        wrong.push(`${name(path)} imports ${target}`);
     }
   }
   assert.deepEqual(wrong, []);
@@ -146,6 +155,8 @@ test('no two files import each other in a circle across rooms', () => {
 });
 
 test('no source file has more than 600 lines', () => {
-  const long = all.filter(({ path, text }) => !path.endsWith('.gen.ts') && text.split('\n').length > 600).map(({ path }) => name(path));
+  const long = all
+    .filter(({ path, text }) => !path.endsWith('.gen.ts') && text.split('\n').length > 600)
+    .map(({ path }) => name(path));
   assert.deepEqual(long, []);
 });

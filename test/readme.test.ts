@@ -12,7 +12,8 @@ const { scripts } = JSON.parse(read('package.json'));
 
 test('every npm script that a document names is in package.json', () => {
   for (const name of documents) {
-    for (const [, script] of read(name).matchAll(/npm run ([\w-]+)/g)) assert.ok(scripts[script!], `${name}: npm run ${script}`);
+    for (const [, script] of read(name).matchAll(/npm run ([\w-]+)/g))
+      assert.ok(scripts[script!], `${name}: npm run ${script}`);
   }
 });
 
@@ -39,8 +40,12 @@ test('every folder of the architecture is there', () => {
 });
 
 test('the tour of the Korean README runs the commands of the English one', () => {
-  const commands = (name: string) => [...read(name).matchAll(/^(?:kubectl|npm|export) .*?(?=\s{2,}#|$)/gm)].map(([line]) => line.trim());
+  const commands = (name: string) =>
+    [...read(name).matchAll(/^(?:kubectl|npm|export) .*?(?=\s{2,}#|$)/gm)].map(([line]) => line.trim());
   const english = commands('README.md');
   assert.ok(english.length > 8);
-  assert.deepEqual(commands('README.ko.md').filter((line) => !english.includes(line)), []);
+  assert.deepEqual(
+    commands('README.ko.md').filter((line) => !english.includes(line)),
+    [],
+  );
 });

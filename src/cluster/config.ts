@@ -7,7 +7,8 @@ export interface ClusterConfig {
   apiPort: number;
   /** Addresses that the API server listens on; the node's own is added. */
   bindAddresses: string[];
-  store: 'memory' | 'embedded';
+  /** Of etcd: its endpoints, with commas between: `etcd=http://10.0.0.1:2379`. */
+  store: 'memory' | 'embedded' | `etcd=${string}`;
   /** Real nodes: 0 or 1 on this machine. */
   nodes: number;
   simulatedNodes: number;

@@ -2,25 +2,15 @@ import { hostname } from 'node:os';
 import { pods } from '../api/core/pod.ts';
 import type { Connector, PathHandler } from '../apiserver/http/handler.ts';
 import type { Informers } from '../client/client.ts';
-import { memoryStore } from '../etcd/memory.ts';
-import { embeddedStore } from '../etcd/node/embedded.ts';
 import { type Kubelet, startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
 import { containerdImageMounts } from '../kubelet/node/image-mounts.ts';
 import type { Log } from '../machinery/log.ts';
 import { notFound } from '../machinery/status.ts';
-import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
 import type { Explanation } from '../scheduler/explain.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
-import {
-  type ApiService,
-  type Controllers,
-  dataPaths,
-  sharedInformers,
-  startApi,
-  startControllers,
-} from './control-plane.ts';
+import { type ApiService, dataPaths, sharedInformers, startApi, startControllers } from './control-plane.ts';
 import { certificatesIn } from './node/certificates.ts';
 import { claim, release } from './node/instance.ts';
 import { mergeKubeconfig, writeKubeconfig } from './node/kubeconfig.ts';
@@ -34,6 +24,7 @@ import {
   raiseBridge,
   startRuntime,
 } from './node/real-node.ts';
+import { openStore } from './node/store.ts';
 import { kubeletConnections, streams } from './node/streams.ts';
 import { type NodeServices, startNodeServices } from './node-services.ts';
 import { wherryPaths } from './paths.ts';
@@ -85,7 +76,7 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
     // containerd needs a while, and nothing of the control plane: it starts beside.
     const starting = network && startRuntime(config, network, log);
     starting?.catch(() => {});
-    const store: Store = config.store === 'memory' ? memoryStore() : embeddedStore(paths.etcd);
+    const store = await openStore(config.store, paths.etcd);
     undo.push(() => store.close());
 
     const kubelets = new Map<string, Kubelet>();

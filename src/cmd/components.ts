@@ -16,6 +16,7 @@ import { cniBinDir } from '../cri/node/install.ts';
 import { dnsSockets } from '../dns/node/sockets.ts';
 import { startDns } from '../dns/start.ts';
 import { embeddedStore } from '../etcd/node/embedded.ts';
+import { remoteStore } from '../etcd/node/grpc-client.ts';
 import { startEtcdServer } from '../etcd/node/grpc-server.ts';
 import { iptables } from '../kube-proxy/node/iptables.ts';
 import { simulated } from '../kube-proxy/simulated.ts';
@@ -111,7 +112,7 @@ const nodeOption: Option = {
 
 export const apiserver = component(
   'apiserver',
-  'Runs the API server alone, with its store in the data directory.',
+  'Runs the API server alone, with its store in the data directory or in an etcd cluster.',
   [
     { name: 'name', value: 'NAME', help: 'name of the data directory', default: 'apiserver' },
     { name: 'data-dir', value: 'DIR', help: 'store, certificates and kubeconfig' },
@@ -123,18 +124,29 @@ export const apiserver = component(
       help: 'addresses of services',
       default: '10.96.0.0/16',
     },
+    { name: 'etcd-servers', value: 'URLS', help: 'an etcd cluster, instead of the data directory' },
+    { name: 'etcd-cafile', value: 'FILE', help: 'authority of its certificates' },
+    { name: 'etcd-certfile', value: 'FILE', help: 'certificate that etcd knows this server by' },
+    { name: 'etcd-keyfile', value: 'FILE', help: 'its key' },
   ],
   async (flags) => {
     const place = placeOf({ name: flags.name!, 'data-dir': flags['data-dir'] });
     const certificates = await certificatesIn(join(place.dataDir, 'pki'), systemClock.now());
-    const store = embeddedStore(join(place.dataDir, 'etcd'));
+    const servers = flags['etcd-servers'];
+    const pem = (name: string) => (flags[name] ? Buffer.from(text(flags[name])) : undefined);
+    const store = servers
+      ? await remoteStore({
+          endpoints: servers.split(','),
+          tls: { ca: pem('etcd-cafile'), cert: pem('etcd-certfile'), key: pem('etcd-keyfile') },
+        })
+      : embeddedStore(join(place.dataDir, 'etcd'));
     const port = Number(flags['secure-port']);
     const api = await startApi({
       config: {
         ...place,
         apiPort: port,
         bindAddresses: [flags['bind-address']!],
-        store: 'embedded',
+        store: servers ? `etcd=${servers}` : 'embedded',
         nodes: 0,
         simulatedNodes: 0,
         podCIDR: '10.244.0.0/16',

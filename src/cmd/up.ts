@@ -44,7 +44,10 @@ export const up = subcommand({
     ...commonHelp,
     nodes: { value: 'K', help: 'real nodes on this machine, 0 or 1 (default 1 where it can run containers)' },
     'simulated-nodes': { value: 'K', help: 'nodes whose containers are acted' },
-    store: { value: 'memory|embedded', help: 'where the state is kept; memory forgets it at the end' },
+    store: {
+      value: 'memory|embedded|etcd=URL,...',
+      help: 'where the state is kept; memory forgets it at the end',
+    },
     'api-port': { value: 'PORT', help: 'port of the API server on 127.0.0.1' },
     detach: { help: 'leave it running in the background' },
     wait: { help: 'with --detach: return when the nodes are Ready and DNS answers' },
@@ -92,15 +95,19 @@ function whole(name: string, text: string, least: number, most: number): number 
   return n;
 }
 
+function storeOf(text: string): ClusterConfig['store'] {
+  if (text === 'memory' || text === 'embedded') return text;
+  if (/^etcd=https?:\/\/[^,]+(,https?:\/\/[^,]+)*$/.test(text)) return text as `etcd=${string}`;
+  throw new UserError(`--store takes "memory", "embedded" or "etcd=http://HOST:PORT", not "${text}".`, 2);
+}
+
 function configOf(flags: UpFlags, place: { name: string; dataDir: string; runDir: string }): ClusterConfig {
-  if (flags.store !== 'memory' && flags.store !== 'embedded')
-    throw new UserError(`--store takes "memory" or "embedded", not "${flags.store}".`, 2);
   return {
     ...place,
     ...rangesFor(place.name),
     apiPort: whole('api-port', flags['api-port'], 1, 65535),
     bindAddresses: ['127.0.0.1'],
-    store: flags.store,
+    store: storeOf(flags.store),
     nodes: flags.nodes === undefined ? -1 : whole('nodes', flags.nodes, 0, 1),
     simulatedNodes: whole('simulated-nodes', flags['simulated-nodes'], 0, 250),
     clusterDomain: 'cluster.local',

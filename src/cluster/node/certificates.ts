@@ -27,9 +27,9 @@ export interface Subject {
   hosts?: string[];
 }
 
-const escape = (value: string): string => value.replace(/[,+"\\<>;=]/g, '\\$&');
+const escaped = (value: string): string => value.replace(/[,+"\\<>;=]/g, '\\$&');
 const nameOf = ({ commonName, organizations = [] }: Subject): string =>
-  [...organizations.map((o) => `O=${escape(o)}`), `CN=${escape(commonName)}`].join(', ');
+  [...organizations.map((o) => `O=${escaped(o)}`), `CN=${escaped(commonName)}`].join(', ');
 
 const generate = () =>
   webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
@@ -42,7 +42,7 @@ export async function makeAuthority(commonName: string, nowMs: number): Promise<
   const keys = await generate();
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: `CN=${escape(commonName)}`,
+    name: `CN=${escaped(commonName)}`,
     keys,
     signingAlgorithm: algorithm,
     notBefore: new Date(nowMs - day / 24),

@@ -3,9 +3,9 @@ import { tearDownBridgeNetwork } from '../../cni/node/bridge-network.ts';
 import { stopContainerd } from '../../cri/node/containerd-stop.ts';
 import { findProgram } from '../../cri/node/install.ts';
 import { mountsBelow } from '../../cri/node/process.ts';
+import { removeRemains } from '../../kubelet/node/remove-remains.ts';
 import { cleanupProxy } from '../node-services.ts';
 import { lineLog, systemClock } from './platform.ts';
-import { removeRemains } from '../../kubelet/node/remove-remains.ts';
 import { cgroupRootOf, nodePaths } from './real-node.ts';
 
 /** Takes away what a real node left on the machine: containers, mounts, bridge, rules. Returns what it did. */
@@ -26,11 +26,18 @@ export async function removeNode(place: {
     done.push('containers and containerd: ended');
   }
   if (findProgram('iptables') && existsSync(at.cniConf)) {
-    await cleanupProxy(place.name).catch((error) => done.push(`rules of services stay: ${(error as Error).message}`));
+    await cleanupProxy(place.name).catch((error) =>
+      done.push(`rules of services stay: ${(error as Error).message}`),
+    );
     await tearDownBridgeNetwork({ confDir: at.cniConf, ipamDir: at.ipam, bridge: at.bridge });
     done.push(`network: bridge ${at.bridge} and rules removed`);
   }
-  await removeRemains({ clock: systemClock, dataDir: at.kubelet, runDir: at.kubeletRun, cgroupRoot: cgroupRootOf(place.name) });
+  await removeRemains({
+    clock: systemClock,
+    dataDir: at.kubelet,
+    runDir: at.kubeletRun,
+    cgroupRoot: cgroupRootOf(place.name),
+  });
   rmSync(place.runDir, { recursive: true, force: true });
   return done;
 }

@@ -260,7 +260,10 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
         return;
       case 'apiextensions.v1.JSONSchemaPropsOrBool':
         if (typeof value === 'boolean') writer.tag(1, 0).uint32(value ? 1 : 0);
-        else writer.tag(1, 0).uint32(1), writeValue(writer, 2, 'apiextensions.v1.JSONSchemaProps', value);
+        else {
+          writer.tag(1, 0).uint32(1);
+          writeValue(writer, 2, 'apiextensions.v1.JSONSchemaProps', value);
+        }
         return;
       case 'apiextensions.v1.JSONSchemaPropsOrStringArray':
         if (Array.isArray(value)) for (const item of value) writer.tag(2, 2).string(item);

@@ -1,0 +1,12 @@
+import { memoryStore } from '../../etcd/memory.ts';
+import { embeddedStore } from '../../etcd/node/embedded.ts';
+import { remoteStore } from '../../etcd/node/grpc-client.ts';
+import type { Store } from '../../machinery/store.ts';
+import type { ClusterConfig } from '../config.ts';
+
+/** Opens what `--store` names; `dir` is where the embedded one is. */
+export async function openStore(kind: ClusterConfig['store'], dir: string): Promise<Store> {
+  if (kind === 'memory') return memoryStore();
+  if (kind === 'embedded') return embeddedStore(dir);
+  return remoteStore({ endpoints: kind.slice('etcd='.length).split(',') });
+}
