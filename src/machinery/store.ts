@@ -81,6 +81,8 @@ export interface Store {
   /** The newest durable revision. */
   readonly revision: number;
   readonly compactRevision: number;
+  /** A watch from a past revision is given its past after `watch` has returned; without this, before. */
+  readonly givesPastLater?: boolean;
   range(request: RangeRequest): Promise<RangeResult>;
   txn(compare: Compare[], success: Op[], failure?: Op[]): Promise<TxnResult>;
   /** Returns the function that ends the watch. */

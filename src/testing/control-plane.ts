@@ -9,6 +9,7 @@ import { systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
 import { memoryStore } from '../etcd/memory.ts';
 import type { Clock } from '../machinery/clock.ts';
 import { type Log, silentLog } from '../machinery/log.ts';
+import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
 
 export interface ControlPlane extends AsyncDisposable {
@@ -25,13 +26,15 @@ export interface ControlPlane extends AsyncDisposable {
 
 let keys: { privateKey: string; publicKey: string } | undefined;
 
-/** An API server in this process on a store in memory, with the bootstrap policy and the default namespaces: for tests. */
-export async function startControlPlane(options: { clock?: Clock; log?: Log } = {}): Promise<ControlPlane> {
-  const { clock = systemClock, log = silentLog } = options;
+/** An API server in this process on a store in memory (or the one given, which `stop` closes), with the bootstrap policy and the default namespaces: for tests. */
+export async function startControlPlane(
+  options: { clock?: Clock; log?: Log; store?: Store } = {},
+): Promise<ControlPlane> {
+  const { clock = systemClock, log = silentLog, store = memoryStore() } = options;
   keys ??= await makeTokenKeys();
   const trace = new Trace();
   const server = await createApiServer({
-    store: memoryStore(),
+    store,
     clock,
     random: systemRandom,
     uuid,

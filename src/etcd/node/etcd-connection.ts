@@ -15,7 +15,7 @@ export interface RemoteOptions {
   /** `http://HOST:PORT` or `https://HOST:PORT`, members of one cluster. */
   endpoints: string[];
   /** PEM. */
-  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer };
+  tls?: { ca?: Buffer | undefined; cert?: Buffer | undefined; key?: Buffer | undefined };
 }
 
 type Methods = typeof etcdMethods;

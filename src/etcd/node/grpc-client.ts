@@ -35,13 +35,15 @@ class RemoteStore implements Store {
   readonly #reached: () => number;
   readonly #running = new Set<Promise<unknown>>();
   #stats = { keys: 0, bytes: 0 };
-  #refreshing = false;
+  readonly #refreshing: NodeJS.Timeout;
   #closed: StoreClosedError | undefined;
   compactRevision = 0;
+  readonly givesPastLater = true;
 
   constructor(connection: EtcdConnection, revision: number, stats: { keys: number; bytes: number }) {
     this.#connection = connection;
     this.#stats = stats;
+    this.#refreshing = setInterval(() => this.#refresh(), 10_000).unref();
     this.#watches = new RemoteWatches(connection);
     this.#reached = this.#followRegistry(revision + 1);
   }
@@ -150,23 +152,22 @@ class RemoteStore implements Store {
     });
   }
 
-  /** The newest figures that are known; asks for newer ones. */
+  /** As it was up to ten seconds ago. */
   stats(): { keys: number; bytes: number } {
-    if (!this.#refreshing && !this.#closed) {
-      this.#refreshing = true;
-      readStats(this.#connection)
-        .then(
-          ({ stats }) => (this.#stats = stats),
-          () => {}, // the last figures stay
-        )
-        .finally(() => (this.#refreshing = false));
-    }
     return this.#stats;
+  }
+
+  #refresh(): void {
+    readStats(this.#connection).then(
+      ({ stats }) => (this.#stats = stats),
+      () => {}, // etcd is away: the last figures stay
+    );
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = new StoreClosedError();
+    clearInterval(this.#refreshing);
     await Promise.allSettled(this.#running);
     this.#watches.end(this.#closed);
     this.#connection.close();
