@@ -1,17 +1,32 @@
 import { privilegeEscalation } from '../authz/escalation.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
+import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
+import { podSecurity } from './pod-security.ts';
+import { resourceQuota } from './resource-quota.ts';
+import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
+import { defaultIngressClass, defaultStorageClass, storageObjectInUseProtection } from './storage.ts';
 
-/** The plugins, in the order in which they see a write. */
-export const admissionChain = ({ caches, random, authorizer }: Registry): AdmissionPlugin[] => [
-  namespaceLifecycle(caches),
-  serviceAccount(caches, random),
-  nodeRestriction(caches),
-  taintNodesByCondition,
-  priority(caches),
-  defaultTolerationSeconds,
-  privilegeEscalation(authorizer),
-];
+/** The plugins, in the order in which they see a write. Quotas come last: what others refuse is not counted. */
+export const admissionChain = (registry: Registry): AdmissionPlugin[] => {
+  const { caches, random, authorizer } = registry;
+  return [
+    namespaceLifecycle(caches),
+    limitRanger(caches),
+    serviceAccount(caches, random),
+    nodeRestriction(caches),
+    taintNodesByCondition,
+    podSecurity(caches),
+    priority(caches),
+    defaultTolerationSeconds,
+    defaultStorageClass(caches),
+    storageObjectInUseProtection,
+    runtimeClass(caches),
+    defaultIngressClass(caches),
+    privilegeEscalation(authorizer),
+    resourceQuota(registry),
+  ];
+};

@@ -4,6 +4,7 @@ import type { WriteContext } from '../../machinery/kind.ts';
 import { apiVersionOf } from '../../machinery/kind.ts';
 import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
 import {
+  alreadyExists,
   badRequest,
   conflict,
   type FieldError,
@@ -70,15 +71,12 @@ export async function create(
         ...validateMeta(kind, object),
         ...(kind.rules.validate?.(object, writeContext(registry, context)) ?? []),
       ]);
+      const key = keyFor(cache, object.metadata.namespace, object.metadata.name!);
+      // Before a quota counts it.
+      if (cache.get(key)) throw alreadyExists(kind, object.metadata.name!);
       await admit(registry, { ...admission, object }, 'validate');
       const stored = toStorage ? toStorage(object) : object;
-      const entry = await insert(
-        cache,
-        registry.store,
-        context,
-        keyFor(cache, object.metadata.namespace, object.metadata.name!),
-        stored,
-      );
+      const entry = await insert(cache, registry.store, context, key, stored);
       if (isDryRun(context)) undo();
       context.code = 201;
       return entry;
