@@ -60,8 +60,9 @@ function answer(r: Read<'RangeRequest'>, found: RangeResult, whole: boolean): Dr
         (!r.maxCreateRevision || kv.createRevision <= r.maxCreateRevision),
     );
     const by = order[r.sortTarget];
-    if (by) kvs = kvs.toSorted(by);
-    if (r.sortOrder === sortOrder.descend) kvs = kvs.toReversed();
+    const descend = r.sortOrder === sortOrder.descend;
+    if (by) kvs = kvs.toSorted(descend ? (a, b) => by(b, a) : by);
+    else if (descend) kvs = kvs.toReversed();
     more = r.limit > 0 && kvs.length > r.limit;
     if (more) kvs = kvs.slice(0, r.limit);
   }
@@ -113,9 +114,23 @@ function holds({ view }: Context, c: Read<'Compare'>): boolean {
   return kvs.length ? kvs.every(one) : one(undefined);
 }
 
+/** Which branches are taken: of this transaction, and of those nested in the branch, in order. */
+interface Path {
+  succeeded: boolean;
+  nested: Path[];
+}
+
+/** All compares, of nested transactions too, look at what was before the whole transaction. */
+function pathOf(context: Context, r: Read<'TxnRequest'>): Path {
+  const succeeded = r.compare.every((c) => holds(context, c));
+  const ops = succeeded ? r.success : r.failure;
+  return { succeeded, nested: ops.flatMap((op) => (op.requestTxn ? [pathOf(context, op.requestTxn)] : [])) };
+}
+
 function txnIn(
   context: Context,
   r: Read<'TxnRequest'>,
+  { succeeded, nested }: Path,
   headers: Draft<'ResponseHeader'>[],
 ): Draft<'TxnResponse'> {
   const head = () => {
@@ -123,13 +138,14 @@ function txnIn(
     headers.push(header);
     return header;
   };
-  const succeeded = r.compare.every((c) => holds(context, c));
+  const paths = nested.values();
   const responses = (succeeded ? r.success : r.failure).map((op): Write<'ResponseOp'> => {
     if (op.requestRange) return { responseRange: { ...rangeIn(context, op.requestRange), header: head() } };
     if (op.requestPut) return { responsePut: { ...putIn(context, op.requestPut), header: head() } };
     if (op.requestDeleteRange)
       return { responseDeleteRange: { ...deleteIn(context, op.requestDeleteRange), header: head() } };
-    if (op.requestTxn) return { responseTxn: { ...txnIn(context, op.requestTxn, headers), header: head() } };
+    if (op.requestTxn)
+      return { responseTxn: { ...txnIn(context, op.requestTxn, paths.next().value!, headers), header: {} } };
     return {};
   });
   return { succeeded, responses };
@@ -189,7 +205,7 @@ export function kvService(store: MvccStore, header: Header, hasLease: (id: numbe
       touched(r.success);
       touched(r.failure);
       const headers: Draft<'ResponseHeader'>[] = [];
-      const response = await run((context) => txnIn(context, r, headers));
+      const response = await run((context) => txnIn(context, r, pathOf(context, r), headers));
       for (const inner of headers) inner.revision = response.header.revision;
       return response;
     },

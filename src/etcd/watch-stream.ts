@@ -69,7 +69,7 @@ export class WatchStream {
 
   #create(r: Read<'WatchCreateRequest'>): void {
     if (r.watchId && this.#watches.has(r.watchId)) {
-      this.#refuse(everyWatch, 'etcdserver: mvcc: watch: duplicate watch ID provided on the WatchStream');
+      this.#refuse(everyWatch, 'mvcc: watch: duplicate watch ID provided on the WatchStream');
       return;
     }
     while (!r.watchId && this.#watches.has(this.#nextId)) this.#nextId++;
@@ -78,7 +78,7 @@ export class WatchStream {
     const key = r.key.length ? keyOf(r.key) : '\0';
     const end = endOf(r.rangeEnd);
     if (end !== undefined && end <= key) {
-      this.#refuse(everyWatch, 'etcdserver: mvcc: watcher range is empty');
+      this.#refuse(everyWatch, 'mvcc: watcher range is empty');
       return;
     }
     const watch = { stop: () => {}, progress: r.progressNotify, quiet: true };
@@ -107,11 +107,10 @@ export class WatchStream {
           header: this.#now(),
           watchId,
           canceled: true,
-          // The first revision that such a watch may ask for.
-          ...(cut ? { compactRevision: this.#store.compactRevision + 1 } : {}),
-          cancelReason: cut
-            ? 'etcdserver: mvcc: required revision has been compacted'
-            : (error?.message ?? 'the watch is over'),
+          // The first revision that such a watch may ask for; it says why by itself.
+          ...(cut
+            ? { compactRevision: this.#store.compactRevision + 1 }
+            : { cancelReason: error?.message ?? 'the watch is over' }),
         });
       },
     });

@@ -1,0 +1,65 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { remoteStore } from './grpc-client.ts';
+
+/** Starts etcd itself (Debian's etcd-server) on free ports of loopback: for tests. Throws when there is none to be had. */
+export async function startEtcd(): Promise<{ endpoint: string; stop(): Promise<void> }> {
+  const dir = mkdtempSync(join(tmpdir(), 'wherry-real-etcd-'));
+  const [client, peer] = [await freePort(), await freePort()];
+  const endpoint = `http://127.0.0.1:${client}`;
+  const peers = `http://127.0.0.1:${peer}`;
+  const etcd = spawn(
+    etcdBinary(dir),
+    [
+      ...['--data-dir', join(dir, 'etcd'), '--log-level', 'error', '--unsafe-no-fsync'],
+      ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
+      ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
+      ...['--initial-cluster', `default=${peers}`],
+    ],
+    { stdio: 'ignore' },
+  );
+  const ended = new Promise<void>((resolve) => etcd.once('exit', () => resolve()));
+  const stop = async () => {
+    etcd.kill('SIGKILL');
+    await ended;
+    rmSync(dir, { recursive: true });
+  };
+  for (let i = 0; ; i++) {
+    try {
+      await (await remoteStore({ endpoints: [endpoint] })).close();
+      return { endpoint, stop };
+    } catch (error) {
+      if (i < 100 && etcd.exitCode === null) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        continue;
+      }
+      await stop();
+      throw error;
+    }
+  }
+}
+
+/** Unpacked, not installed: an installed one would start as a service. */
+function etcdBinary(dir: string): string {
+  if (existsSync('/usr/bin/etcd')) return '/usr/bin/etcd';
+  try {
+    const download = ['-o', 'APT::Sandbox::User=root', 'download', 'etcd-server'];
+    execFileSync('apt-get', download, { cwd: dir, stdio: 'pipe' });
+    const file = readdirSync(dir).find((name) => name.endsWith('.deb'))!;
+    execFileSync('dpkg', ['-x', file, join(dir, 'unpacked')], { cwd: dir, stdio: 'pipe' });
+  } catch (error) {
+    throw new Error('this needs etcd, and apt-get could not download etcd-server', { cause: error });
+  }
+  return join(dir, 'unpacked', 'usr', 'bin', 'etcd');
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
