@@ -12,7 +12,7 @@ export interface Place {
   name: string;
 }
 
-type More = Options & { accept?: string; subresource?: string; [more: string]: unknown };
+export type More = Options & { accept?: string; subresource?: string };
 
 /** No resource of that name or kind. */
 export class NoMatchError extends KubectlError {}

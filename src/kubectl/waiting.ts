@@ -49,7 +49,7 @@ export async function waitForObject(
       let object: AnyObject | undefined = list.items?.[0];
       if (object) object = { apiVersion: list.apiVersion, kind: list.kind?.replace(/List$/, ''), ...object };
       if (done(object)) return object;
-      if (options.timeoutMs === 0) throw timedOut();
+      if (options.timeoutMs === 0) throw new TimedOut(`condition not met for ${resource.plural}/${name}`);
       const { resourceVersion } = list.metadata;
       try {
         for await (const batch of kube.watch(

@@ -4,6 +4,7 @@ import { KubectlError, UsageError } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { attachablePod } from '../pods-of.ts';
+import { openStreams } from '../remote.ts';
 import { objectsOf } from '../targets.ts';
 import { streamFlagTexts, wantsTerminal, withStreams } from '../terminal.ts';
 
@@ -60,14 +61,13 @@ export const exec = command({
       throw new KubectlError(`cannot exec into a container in a completed pod; current phase is ${phase}`);
     const container = chooseContainer(context, pod, { name: f.container, quiet: f.quiet }).name;
     const terminal = wantsTerminal(context, f);
-    const opener = await environment.streams(kube.access);
+    const opener = await openStreams(context);
     const status = await withStreams(context, { stdin: f.stdin, terminal }, (streams) =>
       opener.exec({
         namespace: pod.metadata.namespace!,
         pod: pod.metadata.name!,
         container,
         command: words,
-        signal,
         ...streams,
       }),
     );

@@ -16,6 +16,7 @@ const group = (
 export const commands: CommandEntry[] = [
   ...group('Basic Commands (Beginner)', {
     create: ['Create a resource from a file or from stdin', async () => (await import('./create.ts')).create],
+    set: ['Set specific features on objects', async () => (await import('./set.ts')).set],
   }),
   ...group('Basic Commands (Intermediate)', {
     get: ['Display one or many resources', async () => (await import('./get.ts')).get],
@@ -32,6 +33,13 @@ export const commands: CommandEntry[] = [
       async () => (await import('./cluster-info.ts')).clusterInfo,
     ],
   }),
+  ...group('Deploy Commands', {
+    rollout: ['Manage the rollout of a resource', async () => (await import('./rollout.ts')).rollout],
+    scale: [
+      'Set a new size for a deployment, replica set, or replication controller',
+      async () => (await import('./scale.ts')).scale,
+    ],
+  }),
   ...group('Troubleshooting and Debugging Commands', {
     describe: [
       'Show details of a specific resource or group of resources',
@@ -39,12 +47,27 @@ export const commands: CommandEntry[] = [
     ],
     logs: ['Print the logs for a container in a pod', async () => (await import('./logs.ts')).logs],
     exec: ['Execute a command in a container', async () => (await import('./exec.ts')).exec],
+    attach: ['Attach to a running container', async () => (await import('./attach.ts')).attach],
+    'port-forward': [
+      'Forward one or more local ports to a pod',
+      async () => (await import('./port-forward.ts')).portForward,
+    ],
   }),
   ...group('Advanced Commands', {
     apply: [
       'Apply a configuration to a resource by file name or stdin',
       async () => (await import('./apply.ts')).apply,
     ],
+    patch: ['Update fields of a resource', async () => (await import('./patch.ts')).patch],
+    replace: ['Replace a resource by file name or stdin', async () => (await import('./replace.ts')).replace],
+    wait: [
+      'Wait for a specific condition on one or many resources',
+      async () => (await import('./wait.ts')).wait,
+    ],
+  }),
+  ...group('Settings Commands', {
+    label: ['Update the labels on a resource', async () => (await import('./label.ts')).label],
+    annotate: ['Update the annotations on a resource', async () => (await import('./label.ts')).annotate],
   }),
   ...group('Settings Commands', {
     config: ['Modify kubeconfig files', async () => (await import('./config.ts')).config],

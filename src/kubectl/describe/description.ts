@@ -84,8 +84,12 @@ export class Description {
 
   /** What follows is laid out by itself. */
   flush(): void {
-    this.#done += laidOut(describeTabs, this.#pending);
+    this.#done += this.layOut(this.#pending);
     this.#pending = '';
+  }
+
+  protected layOut(text: string): string {
+    return laidOut(describeTabs, text);
   }
 
   toString(): string {
@@ -96,3 +100,10 @@ export class Description {
 
 export const shortened = (text: string, length: number): string =>
   text.length > length ? `${text.slice(0, length)}...` : text;
+
+/** The same text with its tabs left as they are: what is quoted inside other texts. */
+export class PlainDescription extends Description {
+  protected override layOut(text: string): string {
+    return text;
+  }
+}
