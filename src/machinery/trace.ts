@@ -42,7 +42,9 @@ export class Trace implements Tracer {
   }
   /** Records of one object, oldest first. */
   of(resource: string, namespace: string | undefined, name: string): TraceRecord[] {
-    return this.where((r) => r.resource === resource && r.name === name && (r.namespace ?? '') === (namespace ?? ''));
+    return this.where(
+      (r) => r.resource === resource && r.name === name && (r.namespace ?? '') === (namespace ?? ''),
+    );
   }
   where(matches: (record: TraceRecord) => boolean): TraceRecord[] {
     const start = Math.max(0, this.#next - this.#capacity);
