@@ -48,6 +48,7 @@ export function parseTarget(path: string): Target | undefined {
 
 /** Throws 400 for an escape that stands for nothing. */
 function decode(part: string): string {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch (error) {

@@ -145,21 +145,36 @@ function base(
   };
 }
 
+const clientGone = new Error('the client is gone');
+
+const sockets = new WeakMap<object, unknown>();
+/** A session's socket is a proxy that hides the TLS methods: the session knows the real one. */
+function socketOf(session: any): unknown {
+  let socket = sockets.get(session);
+  if (!socket) {
+    const symbol = Object.getOwnPropertySymbols(session).find((s) => s.description === 'socket');
+    socket = (symbol && session[symbol]) ?? session.socket;
+    if (socket) sockets.set(session, socket as object);
+  }
+  return socket;
+}
+
 function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
-  const socket = (request as { stream?: any }).stream?.session?.socket ?? request.socket;
-  // A session's socket is a proxy that hides the TLS methods: the session knows the real one.
-  const real =
-    (request as any).stream?.session?.[
-      Object.getOwnPropertySymbols((request as any).stream?.session ?? {}).find(
-        (s) => s.description === 'socket',
-      ) as any
-    ] ?? socket;
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  const session = (request as { stream?: { session?: object } }).stream?.session;
+  const socket = session ? socketOf(session) : request.socket;
+  let gone: AbortController | undefined;
   const acceptsGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   return {
-    ...base(request, real),
-    signal: gone.signal,
+    ...base(request, socket),
+    // Most requests are over before anybody asks for it.
+    get signal() {
+      if (!gone) {
+        const controller = (gone = new AbortController());
+        if ((response as { destroyed?: boolean }).destroyed) controller.abort(clientGone);
+        else response.on('close', () => controller.abort(clientGone));
+      }
+      return gone.signal;
+    },
     body: (limit) => readAll(request, limit),
     bodyStream: () => request as AsyncIterable<Uint8Array>,
     respond(code, headers, body) {
@@ -197,7 +212,7 @@ async function readAll(request: Request, limit: number): Promise<Uint8Array> {
     });
     request.on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)));
     request.on('error', reject);
-    request.on('close', () => reject(new Error('the client is gone')));
+    request.on('close', () => reject(clientGone));
   });
 }
 
