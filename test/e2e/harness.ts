@@ -72,7 +72,12 @@ export function testCluster(name: string, port: number, flags: string[] = []): T
       else child.once('exit', () => resolve());
     });
   const tryKubectl: TestCluster['tryKubectl'] = (args, options) =>
-    run('kubectl', ['--kubeconfig', kubeconfig, ...args], options);
+    // kubectl keeps what servers answered; one that had the same port before must not answer for this one.
+    run(
+      'kubectl',
+      ['--kubeconfig', kubeconfig, '--cache-dir', join(dataDir, 'kubectl-cache'), ...args],
+      options,
+    );
   const wherry = (...args: string[]) => run(process.execPath, [...cli, ...args, ...own]);
   return {
     dataDir,
