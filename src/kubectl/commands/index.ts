@@ -16,6 +16,11 @@ const group = (
 export const commands: CommandEntry[] = [
   ...group('Basic Commands (Beginner)', {
     create: ['Create a resource from a file or from stdin', async () => (await import('./create.ts')).create],
+    expose: [
+      'Take a replication controller, service, deployment or pod and expose it as a new Kubernetes service',
+      async () => (await import('./expose.ts')).expose,
+    ],
+    run: ['Run a particular image on the cluster', async () => (await import('./run.ts')).run],
     set: ['Set specific features on objects', async () => (await import('./set.ts')).set],
   }),
   ...group('Basic Commands (Intermediate)', {
@@ -32,6 +37,9 @@ export const commands: CommandEntry[] = [
       'Display cluster information',
       async () => (await import('./cluster-info.ts')).clusterInfo,
     ],
+    cordon: ['Mark node as unschedulable', async () => (await import('./cordon.ts')).cordon],
+    uncordon: ['Mark node as schedulable', async () => (await import('./cordon.ts')).uncordon],
+    drain: ['Drain node in preparation for maintenance', async () => (await import('./drain.ts')).drain],
   }),
   ...group('Deploy Commands', {
     rollout: ['Manage the rollout of a resource', async () => (await import('./rollout.ts')).rollout],
