@@ -75,8 +75,13 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   async whenSynced(signal?: AbortSignal): Promise<void> {
     if (this.#synced) return;
     await new Promise<void>((resolve, reject) => {
-      this.#onSynced.push(resolve);
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = () => reject(signal!.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#onSynced.push(() => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      });
     });
   }
 
@@ -140,13 +145,18 @@ class Reflector<T extends KubeObject> implements Informer<T> {
           allowWatchBookmarks: true,
           signal,
         });
+        const began = this.clock.now();
+        let heard = false;
         for await (const batch of watch) {
           failures = 0;
+          heard = true;
           for (const { type, object } of batch) {
             if (type !== 'BOOKMARK') this.#apply(type, object as T);
             this.#resourceVersion = (object as AnyObject).metadata.resourceVersion ?? this.#resourceVersion;
           }
         }
+        // A server that ends each watch at once must not be asked again at once.
+        if (!heard && this.clock.now() - began < 1000) failures++;
       } catch (error) {
         if (signal.aborted) return;
         if (isGone(error)) listed = false;
