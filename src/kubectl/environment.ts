@@ -93,7 +93,7 @@ export interface Environment {
     accept: (socket: Socket) => Promise<void>,
   ): Promise<Listener>;
   /** Serves HTTP on an address: what `proxy` is. */
-  serve?(options: { host: string; port: number } | { path: string }, handle: ProxyHandler): Promise<Listener>;
+  serve(options: { host: string; port: number } | { path: string }, handle: ProxyHandler): Promise<Listener>;
   platform: string;
 }
 

@@ -40,12 +40,19 @@ export const commands: CommandEntry[] = [
     cordon: ['Mark node as unschedulable', async () => (await import('./cordon.ts')).cordon],
     uncordon: ['Mark node as schedulable', async () => (await import('./cordon.ts')).uncordon],
     drain: ['Drain node in preparation for maintenance', async () => (await import('./drain.ts')).drain],
+    certificate: ['Modify certificate resources', async () => (await import('./certificate.ts')).certificate],
+    top: ['Display resource (CPU/memory) usage', async () => (await import('./top.ts')).top],
+    taint: ['Update the taints on one or more nodes', async () => (await import('./taint.ts')).taint],
   }),
   ...group('Deploy Commands', {
     rollout: ['Manage the rollout of a resource', async () => (await import('./rollout.ts')).rollout],
     scale: [
       'Set a new size for a deployment, replica set, or replication controller',
       async () => (await import('./scale.ts')).scale,
+    ],
+    autoscale: [
+      'Auto-scale a deployment, replica set, stateful set, or replication controller',
+      async () => (await import('./autoscale.ts')).autoscale,
     ],
   }),
   ...group('Troubleshooting and Debugging Commands', {
@@ -54,12 +61,16 @@ export const commands: CommandEntry[] = [
       async () => (await import('./describe.ts')).describe,
     ],
     logs: ['Print the logs for a container in a pod', async () => (await import('./logs.ts')).logs],
-    exec: ['Execute a command in a container', async () => (await import('./exec.ts')).exec],
     attach: ['Attach to a running container', async () => (await import('./attach.ts')).attach],
+    exec: ['Execute a command in a container', async () => (await import('./exec.ts')).exec],
     'port-forward': [
       'Forward one or more local ports to a pod',
       async () => (await import('./port-forward.ts')).portForward,
     ],
+    proxy: ['Run a proxy to the Kubernetes API server', async () => (await import('./proxy.ts')).proxy],
+    cp: ['Copy files and directories to and from containers', async () => (await import('./cp.ts')).cp],
+    auth: ['Inspect authorization', async () => (await import('./auth.ts')).auth],
+    events: ['List events', async () => (await import('./events.ts')).events],
   }),
   ...group('Advanced Commands', {
     apply: [

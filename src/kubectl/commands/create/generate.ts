@@ -34,37 +34,46 @@ export interface GenerateOptions {
   failure?: string;
   /** The object has a namespace only where `--namespace` was given (always, for requests). */
   namespace?: boolean;
+  /** What is printed of the object, instead of `created`. */
+  said?: string;
+  /** Nothing is printed. */
+  quiet?: boolean;
 }
 
 /** Metadata as generators write it. */
 export const metadataOf = (name: string, more: object = {}): AnyObject['metadata'] =>
   ({ ...more, creationTimestamp: null, name }) as never;
 
-/** Creates the object (or not, in a dry run) and prints it. `object` lacks apiVersion, kind and namespace. */
+/** Creates the object (or not, in a dry run), prints and gives it. `object` lacks apiVersion, kind and namespace. */
 export async function createGenerated(
   context: Context,
   resource: ApiResource,
   object: { metadata: AnyObject['metadata'] } & Record<string, unknown>,
-  { failure, namespace = resource.namespaced }: GenerateOptions = {},
-): Promise<void> {
+  { failure, namespace = resource.namespaced, said = 'created', quiet = false }: GenerateOptions = {},
+): Promise<AnyObject> {
   const dryRun = dryRunOf(context);
-  const print = await changePrinter(context, dryRun);
+  const print = quiet ? () => {} : await changePrinter(context, dryRun);
   const kube = await context.kube();
   let whole: AnyObject = { ...typeMeta(resource), ...object };
   if (namespace && kube.explicitNamespace)
     whole = { ...whole, metadata: { ...whole.metadata, namespace: kube.namespace } };
   if (context.flags['save-config']) whole = withConfiguration(whole);
-  const validation = fieldValidation(context);
-  if (dryRun === 'client') return print(whole, 'created');
+  const validation = Object.hasOwn(context.flags, 'validate') ? fieldValidation(context) : undefined;
+  if (dryRun === 'client') {
+    print(whole, said);
+    return whole;
+  }
   const sent = { ...whole, metadata: { ...whole.metadata } };
   if (resource.namespaced) sent.metadata.namespace = kube.namespace;
   try {
-    const created = await kube.create(resource, { namespace: kube.namespace }, sent, {
+    const answer = await kube.create(resource, { namespace: kube.namespace }, sent, {
       ...dryRunOption(dryRun),
       fieldManager: context.flags['field-manager'],
       fieldValidation: validation,
     });
-    print({ ...typeMeta(resource), ...created }, 'created');
+    const created = { ...typeMeta(resource), ...answer };
+    print(created, said);
+    return created;
   } catch (error) {
     if (failure && isStatusError(error) && error.code !== 422 && error.code !== 503)
       throw new KubectlError(`${failure}: ${error.message}`);

@@ -158,7 +158,8 @@ export const createClusterRole = command({
         aggregation.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
       );
       const aggregationRule = { clusterRoleSelectors: [{ matchLabels }] };
-      return createGenerated(context, clusterRoles, { aggregationRule, metadata, rules: null });
+      await createGenerated(context, clusterRoles, { aggregationRule, metadata, rules: null });
+      return;
     }
     if (!verbs.length) throw new KubectlError('at least one verb must be specified');
     if (!resource.length && !urls.length)
