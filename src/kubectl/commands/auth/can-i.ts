@@ -156,7 +156,7 @@ function compact(status: Record<string, any>): Rule[] {
             const key = JSON.stringify([group, resource, resourceName]);
             const known = rules.get(key);
             if (!known) rules.set(key, { verbs: [verb], group, resource, resourceName, url: '' });
-            else known.verbs.push(verb);
+            else if (!known.verbs.includes(verb)) known.verbs.push(verb);
           }
   for (const { verbs = [], nonResourceURLs = [] } of status.nonResourceRules ?? [])
     for (const url of nonResourceURLs)
