@@ -32,6 +32,15 @@ export const fieldManagerOf = (context: Context): string =>
 
 export const isDryRun = (context: Context): boolean => context.options.dryRun === 'All';
 
+/** A write that is made in the same transaction as the object's, or neither is. */
+export interface Alongside {
+  /** The version that it is a change of. */
+  key: string;
+  revision: number;
+  value: Uint8Array;
+  decoded: AnyObject;
+}
+
 /** What admission plugins get to see and to change. */
 export interface Admission {
   context: Context;
@@ -39,4 +48,6 @@ export interface Admission {
   object: AnyObject | undefined;
   old: AnyObject | undefined;
   subresource: string;
+  /** What `validate` wants written with the object: worked out anew for each attempt to commit. Throws what refuses it. */
+  alongside?: (() => Alongside[])[];
 }

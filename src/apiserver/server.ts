@@ -20,6 +20,7 @@ import { customResources } from './crd/custom-resources.ts';
 import { housekeeping } from './housekeeping.ts';
 import { Metrics } from './http/metrics.ts';
 import type { Registry } from './registry/registry.ts';
+import { Turns } from './registry/turns.ts';
 import { Scheme } from './scheme.ts';
 import { subresourceHandlers } from './subresources/handlers.ts';
 import type { SubresourceHandlers } from './subresources/index.ts';
@@ -73,6 +74,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     trace: options.trace ?? noTrace,
     admission: [],
     authorizer: createAuthorizer(caches),
+    turns: new Turns(),
     allocators: [allocator],
   };
   caches.start();

@@ -116,6 +116,7 @@ test('a quota is not exceeded, however many ask at once', async () => {
   assert.equal(tries.filter((t) => t.status === 'fulfilled').length, 5);
   const { used } = (await client(resourceQuotas).get('q', { namespace })).status!;
   assert.deepEqual([used!.pods, used!['requests.cpu']], ['5', '500m']);
+  await refused(client(pods).create(pod(namespace, 'Bad_Name', wanted)), 422);
   const error = await refused(client(pods).create(pod(namespace, 'more', wanted)), 403);
   assert.equal(
     error.message,

@@ -4,14 +4,14 @@ import type { Pod, ResourceQuota } from '../../api/core/v1.gen.ts';
 import { resourceName } from '../../machinery/kind.ts';
 import { type AnyObject, clone } from '../../machinery/meta.ts';
 import { addQuantities, compareQuantity, subtractQuantities } from '../../machinery/quantity.ts';
-import { conflict, forbidden } from '../../machinery/status.ts';
+import { forbidden } from '../../machinery/status.ts';
 import { type Entry, encodeForStore } from '../cache/entry.ts';
-import { type Admission, isDryRun } from '../context.ts';
+import type { Admission, Alongside } from '../context.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
 
 /**
- * Counts what a write would use against the quotas of its namespace, before the write; what a failed write took too much is
- * given back by the controller's next count. Sees a write last. Source: "Resource Quotas".
+ * Counts what a write would use against the quotas of its namespace, in the same transaction as the write: they are never
+ * exceeded, and a write that fails is not counted. Sees a write last. Source: "Resource Quotas".
  */
 export const resourceQuota = (registry: Registry): AdmissionPlugin => ({
   name: 'ResourceQuota',
@@ -20,37 +20,26 @@ export const resourceQuota = (registry: Registry): AdmissionPlugin => ({
     ((operation === 'CREATE' && !subresource) ||
       (operation === 'UPDATE' &&
         (subresource === 'resize' || (!subresource && changing.has(context.plural))))),
-  async validate(admission) {
+  validate(admission) {
     const { context, object } = admission;
-    const cache = registry.caches.of(resourceQuotas);
     const namespace = context.namespace ?? object!.metadata.namespace;
-    for (const { key } of [...(cache?.range(`/registry/resourcequotas/${namespace}/`) ?? [])])
-      await charge(registry, admission, key);
+    const prefix = `/registry/resourcequotas/${namespace}/`;
+    const cache = registry.caches.of(resourceQuotas)!;
+    const charges = (): Alongside[] =>
+      [...cache.range(prefix)].flatMap((entry) => {
+        const used = usedAfter(admission, entry);
+        if (!used) return [];
+        const draft = clone(entry.object);
+        draft.status = { ...draft.status, used: { ...draft.status?.used, ...used } };
+        const { key, revision } = entry;
+        return [{ key, revision, value: encodeForStore(cache.kind, draft), decoded: draft }];
+      });
+    if (charges().length) admission.alongside?.push(charges);
   },
 });
 
 /** Resources that may use more after an update. */
 const changing = new Set(['services', 'persistentvolumeclaims']);
-
-/** Adds a write's usage to one quota; again as long as others are faster. */
-async function charge(registry: Registry, admission: Admission, key: string): Promise<void> {
-  const { caches, store } = registry;
-  const cache = caches.of(resourceQuotas)!;
-  for (let tries = 0; tries < 200; tries++) {
-    const entry = cache.get(key);
-    if (!entry) return;
-    const used = usedAfter(admission, entry);
-    if (!used || isDryRun(admission.context)) return;
-    const draft = clone(entry.object);
-    draft.status = { ...draft.status, used: { ...draft.status?.used, ...used } };
-    const { succeeded } = await store.txn(
-      [{ key, target: 'mod', equals: entry.revision }],
-      [{ op: 'put', key, value: encodeForStore(cache.kind, draft), decoded: draft }],
-    );
-    if (succeeded) return;
-  }
-  throw conflict(resourceQuotas, key, 'the quota is written too often; please try again');
-}
 
 /** What the quota counts once the write is done; undefined where it is not about it. Throws 403. */
 function usedAfter({ context, object, old }: Admission, { object: found }: Entry): Usage | undefined {

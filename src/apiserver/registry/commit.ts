@@ -1,32 +1,53 @@
 import type { AnyObject } from '../../machinery/meta.ts';
 import { alreadyExists, serviceUnavailable, staleObject } from '../../machinery/status.ts';
-import type { Store } from '../../machinery/store.ts';
+import type { Compare, Op, Store } from '../../machinery/store.ts';
 import { Entry, encodeForStore } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { type Context, isDryRun } from '../context.ts';
+import { type Admission, type Context, isDryRun } from '../context.ts';
+import type { Registry } from './registry.ts';
 
 /** Nobody else may have changed it meanwhile: the caller reads again and tries again. */
 export class Stale extends Error {}
 
+type More = Admission['alongside'];
+
+/** Compares and puts of what goes with a write. They come after it, so that who watches both sees the object first. */
+function together(more: More): { compare: Compare[]; ops: Op[] } {
+  const all = (more ?? []).flatMap((one) => one());
+  return {
+    compare: all.map(({ key, revision }) => ({ key, target: 'mod', equals: revision })),
+    ops: all.map(({ key, value, decoded }) => ({ op: 'put', key, value, decoded })),
+  };
+}
+
 /** Writes a new object. Throws AlreadyExists. */
 export async function insert(
   cache: ResourceCache,
-  store: Store,
+  { store, turns }: Pick<Registry, 'store' | 'turns'>,
   context: Context,
   key: string,
   object: AnyObject,
+  more?: More,
 ): Promise<Entry> {
   const exists = () => alreadyExists(context.served.kind, object.metadata.name!);
-  if (cache.get(key)) throw exists();
-  if (isDryRun(context)) return new Entry(cache.kind, key, object, 0);
-  const { succeeded, revision } = await write(() =>
-    store.txn(
-      [{ key, target: 'mod', equals: 0 }],
-      [{ op: 'put', key, value: encodeForStore(cache.kind, object), decoded: object }],
-    ),
-  );
-  if (!succeeded) throw exists();
-  return written(cache, key, object, revision);
+  const attempt = async (): Promise<Entry> => {
+    for (let tries = 0; ; tries++) {
+      if (cache.get(key)) throw exists();
+      const { compare, ops } = together(more);
+      if (isDryRun(context)) return new Entry(cache.kind, key, object, 0);
+      const { succeeded, revision } = await write(() =>
+        store.txn(
+          [{ key, target: 'mod', equals: 0 }, ...compare],
+          [{ op: 'put', key, value: encodeForStore(cache.kind, object), decoded: object }, ...ops],
+        ),
+      );
+      if (succeeded) return written(cache, key, object, revision);
+      if (!compare.length) throw exists();
+      if (tries > 50) throw staleObject(context.served.kind, object.metadata.name!);
+    }
+  };
+  // Those who write the same thing alongside go one after the other: they would only fail one another.
+  return more?.length ? turns.take(`alongside ${object.metadata.namespace}`, attempt) : attempt();
 }
 
 /** Replaces what `old` was read as. Throws Stale. */
@@ -36,12 +57,14 @@ export async function replace(
   context: Context,
   old: Entry,
   object: AnyObject,
+  more?: More,
 ): Promise<Entry> {
+  const { compare, ops } = together(more);
   if (isDryRun(context)) return new Entry(cache.kind, old.key, object, old.revision);
   const { succeeded, revision } = await write(() =>
     store.txn(
-      [{ key: old.key, target: 'mod', equals: old.revision }],
-      [{ op: 'put', key: old.key, value: encodeForStore(cache.kind, object), decoded: object }],
+      [{ key: old.key, target: 'mod', equals: old.revision }, ...compare],
+      [{ op: 'put', key: old.key, value: encodeForStore(cache.kind, object), decoded: object }, ...ops],
     ),
   );
   if (!succeeded) throw new Stale();

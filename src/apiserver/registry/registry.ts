@@ -8,6 +8,7 @@ import type { Caches } from '../cache/caches.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Admission, Context } from '../context.ts';
 import type { Scheme } from '../scheme.ts';
+import type { Turns } from './turns.ts';
 
 /** A step that may change or refuse a write. `on` says which writes it wants to see. */
 export interface AdmissionPlugin {
@@ -42,6 +43,7 @@ export interface Registry {
   admission: AdmissionPlugin[];
   allocators: Allocator[];
   trace: Tracer;
+  turns: Turns;
 }
 
 export function cacheOf(registry: Registry, context: Context): ResourceCache {

@@ -74,9 +74,10 @@ export async function create(
       const key = keyFor(cache, object.metadata.namespace, object.metadata.name!);
       // Before a quota counts it.
       if (cache.get(key)) throw alreadyExists(kind, object.metadata.name!);
-      await admit(registry, { ...admission, object }, 'validate');
+      const last: Admission = { ...admission, object, alongside: [] };
+      await admit(registry, last, 'validate');
       const stored = toStorage ? toStorage(object) : object;
-      const entry = await insert(cache, registry.store, context, key, stored);
+      const entry = await insert(cache, registry, context, key, stored, last.alongside);
       if (isDryRun(context)) undo();
       context.code = 201;
       return entry;
@@ -235,7 +236,8 @@ async function updateOnce(
             ...(rules.validateUpdate?.(object, old, how) ?? []),
           ]),
     ]);
-    await admit(registry, { ...admission, object }, 'validate');
+    const last: Admission = { ...admission, object, alongside: [] };
+    await admit(registry, last, 'validate');
     object.metadata.resourceVersion = old.metadata.resourceVersion;
     if (unchanged(object, old)) {
       undo();
@@ -248,7 +250,7 @@ async function updateOnce(
       if (!isDryRun(context)) for (const allocator of registry.allocators) allocator.release(context, old);
       return entry;
     }
-    const result = await replace(cache, registry.store, context, entry, stored);
+    const result = await replace(cache, registry.store, context, entry, stored, last.alongside);
     if (isDryRun(context)) undo();
     else for (const allocator of registry.allocators) allocator.committed(context, object, old);
     return result;
