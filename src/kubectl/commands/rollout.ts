@@ -20,7 +20,6 @@ import { describeTabs, laidOut } from '../printers/tabs.ts';
 import { type Info, objectsOf } from '../targets.ts';
 import { waitForObject } from '../waiting.ts';
 import { fieldManagerFlag, lastAppliedAnnotation, selectorFlag } from '../writing.ts';
-import { warn } from './delete.ts';
 import { podTemplateOf } from './pod-spec.ts';
 import { type Revision, revisionsOf } from './rollout/history.ts';
 import { rolloutStatus } from './rollout/status.ts';
@@ -235,9 +234,8 @@ const undo = command({
     for (const info of infos) {
       try {
         if (info.object.metadata.annotations?.[lastAppliedAnnotation])
-          warn(
-            context,
-            `resource ${info.resource.plural}/${info.name} has ${lastAppliedAnnotation} annotation and will still apply to the latest, resulting in the next invocation of 'kubectl apply' to override the rollback operation.`,
+          context.err.line(
+            `Warning: resource ${info.resource.plural}/${info.name} was previously managed with 'kubectl apply'. Rolling back will not update the ${lastAppliedAnnotation} annotation, which may cause unexpected behavior on future 'kubectl apply' operations. Consider using 'kubectl apply' with your previous configuration file instead.`,
           );
         const { object, said } = await rollBack(context, info, dryRunOption(dryRun), dryRun === 'client');
         print(object, said);
@@ -260,13 +258,14 @@ async function rollBack(
   const kube = await context.kube();
   const { object } = info;
   const wanted: number = context.flags['to-revision'];
+  const revisions = await revisionsOf(kube, info);
+  const target = targetRevision(object, revisions, wanted);
+  if (local)
+    return { object, said: `${target.data ? 'will roll back to ' : ''}${templateText(target.template)}` };
   if (object.kind === 'Deployment' && object.spec.paused)
     throw new KubectlError(
       "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again",
     );
-  const revisions = await revisionsOf(kube, info);
-  const target = targetRevision(object, revisions, wanted);
-  if (local) return { object, said: `${templateText(target.template)}` };
   if (!target.data) {
     const { [hashLabel]: _, ...labels } = target.object.spec.template.metadata?.labels ?? {};
     const template = {
@@ -276,16 +275,39 @@ async function rollBack(
     if (sameTemplate(template, object.spec.template))
       return {
         object,
-        said: `skipped rollback (current template already matches revision ${target.number})`,
+        said: `skipped rollback (current template already matches revision ${wanted})`,
       };
-    const patch = [{ op: 'replace', path: '/spec/template', value: template }];
+    const annotations = restoredAnnotations(object, target.object);
+    // `add` also replaces, and an object without annotations has nothing to replace.
+    const patch = [
+      { op: 'replace', path: '/spec/template', value: template },
+      { op: 'add', path: '/metadata/annotations', value: annotations },
+    ];
     const result = await kube.patch(info, 'json', patch, options);
     return { object: { apiVersion: object.apiVersion, kind: object.kind, ...result }, said: 'rolled back' };
   }
   if (sameTemplate(target.template, object.spec.template))
-    return { object, said: `skipped rollback (current template already matches revision ${target.number})` };
+    return { object, said: `skipped rollback (current template already matches revision ${wanted})` };
   const result = await kube.patch(info, 'strategic', target.data, options);
   return { object: { apiVersion: object.apiVersion, kind: object.kind, ...result }, said: 'rolled back' };
+}
+
+/** Annotations that belong to the deployment itself, not to one of its revisions. */
+const ownAnnotations = [
+  lastAppliedAnnotation,
+  'deployment.kubernetes.io/revision',
+  'deployment.kubernetes.io/revision-history',
+  'deployment.kubernetes.io/desired-replicas',
+  'deployment.kubernetes.io/max-replicas',
+  'deprecated.deployment.rollback.to',
+];
+
+/** The revision's annotations (its change cause among them), with the deployment's own ones kept. */
+function restoredAnnotations(deployment: AnyObject, revision: AnyObject): Record<string, string> {
+  const isOwn = ([key]: [string, string]) => ownAnnotations.includes(key);
+  const kept = Object.entries<string>(deployment.metadata.annotations ?? {}).filter(isOwn);
+  const restored = Object.entries<string>(revision.metadata.annotations ?? {}).filter((e) => !isOwn(e));
+  return Object.fromEntries([...kept, ...restored]);
 }
 
 function targetRevision({ kind, metadata }: AnyObject, revisions: Revision[], wanted: number): Revision {

@@ -76,8 +76,8 @@ export const setEnv = command({
           throw new KubectlError(`the object is not a pod or does not have a pod template: ${object.kind}`);
         const chosen = containersOf(spec).filter((c) => nameMatches(f.containers, c.name));
         if (!chosen.length)
-          throw new KubectlError(
-            `warning: ${object.kind}/${object.metadata.name} does not have any containers matching ${JSON.stringify(f.containers)}`,
+          context.err.line(
+            `Warning: ${object.kind}/${object.metadata.name} does not have any containers matching ${JSON.stringify(f.containers)}`,
           );
         for (const container of chosen) change(container, variables, remove, f.overwrite);
       },
@@ -116,10 +116,11 @@ async function variablesFrom(context: Context, kube: Kube): Promise<Variable[]> 
   return Object.keys(object.data ?? {})
     .sort()
     .filter((key) => !keys.length || keys.includes(key))
-    .map((key) => ({
-      name: prefix + key.toUpperCase().replace(/[^a-zA-Z0-9_]/g, '_'),
-      valueFrom: { [reference]: { key, name } },
-    }));
+    .map((key) => {
+      const variable = key.toUpperCase().replace(/[^a-zA-Z0-9_]/g, '_');
+      if (variable !== key) context.err.line(`Warning: key ${key} transferred to ${variable}`);
+      return { name: prefix + variable, valueFrom: { [reference]: { key, name } } };
+    });
 }
 
 async function list(context: Context, kube: Kube, resources: string[]): Promise<void> {
