@@ -83,10 +83,18 @@ export const commands: CommandEntry[] = [
       'Wait for a specific condition on one or many resources',
       async () => (await import('./wait.ts')).wait,
     ],
+    diff: [
+      'Diff the live version against a would-be applied version',
+      async () => (await import('./diff.ts')).diff,
+    ],
   }),
   ...group('Settings Commands', {
     label: ['Update the labels on a resource', async () => (await import('./label.ts')).label],
     annotate: ['Update the annotations on a resource', async () => (await import('./label.ts')).annotate],
+    completion: [
+      'Output shell completion code for the specified shell (bash, zsh, fish)',
+      async () => (await import('./completion.ts')).completion,
+    ],
   }),
   ...group('Settings Commands', {
     config: ['Modify kubeconfig files', async () => (await import('./config.ts')).config],
@@ -109,4 +117,10 @@ export const commands: CommandEntry[] = [
       async () => (await import('./version.ts')).version,
     ],
   }),
+  {
+    name: '__complete',
+    summary: 'Candidates for completion',
+    hidden: true,
+    load: async () => (await import('./completion.ts')).complete,
+  },
 ];

@@ -33,7 +33,9 @@ async function setFile(
     return;
   }
   try {
-    entry[`${field}-data`] = base64(await context.environment.files.read(path));
+    entry[`${field}-data`] = base64(
+      await context.environment.files.read(resolve(context.environment.workingDirectory, path)),
+    );
   } catch (error) {
     throw new KubectlError(
       `could not stat ${field} file ${path}: ${fileProblem(error, path).replace(/^open/, 'stat')}`,
