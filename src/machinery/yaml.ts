@@ -1,5 +1,5 @@
 // YAML as Kubernetes reads and writes it: version 1.1 booleans (yes, on), no dates, sorted keys.
-import { isScalar, parseAllDocuments, type Scalar, stringify, type Tags, visit } from 'yaml';
+import { isScalar, parseAllDocuments, type Scalar, type ScalarTag, stringify, type Tags, visit } from 'yaml';
 import { badRequest } from './status.ts';
 
 const notInJson = new Set([
@@ -10,8 +10,34 @@ const notInJson = new Set([
   'tag:yaml.org,2002:set',
 ]);
 
-const customTags = (tags: Tags): Tags =>
-  tags.filter((tag) => typeof tag === 'string' || !notInJson.has(tag.tag));
+/** Numbers as Go reads them: no sexagesimals (12:30 is a string), 0o17 beside 017, and digits in each (`.` and `e5` have none). */
+const numbers: ScalarTag[] = [
+  {
+    tag: 'tag:yaml.org,2002:int',
+    default: true,
+    test: /^[-+]?(?:0[bB][01_]+|0[xX][\da-fA-F_]+|0[oO]?[0-7_]+|[1-9][\d_]*|0)$/,
+    resolve(text) {
+      const digits = text.replace(/_|^[-+]/g, '').replace(/^0(?=\d)/, '0o');
+      return text.startsWith('-') ? -Number(digits) : Number(digits);
+    },
+  },
+  {
+    tag: 'tag:yaml.org,2002:float',
+    default: true,
+    test: /^[-+]?(?:\._*\d[\d_]*|\d[\d_]*(?:\.[\d_]*)?)(?:[eE][-+]?\d[\d_]*)?$/,
+    resolve: (text) => Number(text.replaceAll('_', '')),
+  },
+];
+
+const replaced = (tag: Tags[number]): boolean =>
+  typeof tag !== 'string' &&
+  numbers.some((number) => number.tag === tag.tag) &&
+  !(tag as ScalarTag).test?.test('.inf');
+
+const customTags = (tags: Tags): Tags => [
+  ...numbers,
+  ...tags.filter((tag) => typeof tag === 'string' || !(notInJson.has(tag.tag) || replaced(tag))),
+];
 
 export interface YamlDocument {
   value: any;
