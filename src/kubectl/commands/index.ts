@@ -24,24 +24,24 @@ export const commands: CommandEntry[] = [
     set: ['Set specific features on objects', async () => (await import('./set.ts')).set],
   }),
   ...group('Basic Commands (Intermediate)', {
+    explain: ['Get documentation for a resource', async () => (await import('./explain.ts')).explain],
     get: ['Display one or many resources', async () => (await import('./get.ts')).get],
     edit: ['Edit a resource on the server', async () => (await import('./edit.ts')).edit],
     delete: [
       'Delete resources by file names, stdin, resources and names, or by resources and label selector',
       async () => (await import('./delete.ts')).delete,
     ],
-    explain: ['Get documentation for a resource', async () => (await import('./explain.ts')).explain],
   }),
   ...group('Cluster Management Commands', {
+    certificate: ['Modify certificate resources', async () => (await import('./certificate.ts')).certificate],
     'cluster-info': [
       'Display cluster information',
       async () => (await import('./cluster-info.ts')).clusterInfo,
     ],
+    top: ['Display resource (CPU/memory) usage', async () => (await import('./top.ts')).top],
     cordon: ['Mark node as unschedulable', async () => (await import('./cordon.ts')).cordon],
     uncordon: ['Mark node as schedulable', async () => (await import('./cordon.ts')).uncordon],
     drain: ['Drain node in preparation for maintenance', async () => (await import('./drain.ts')).drain],
-    certificate: ['Modify certificate resources', async () => (await import('./certificate.ts')).certificate],
-    top: ['Display resource (CPU/memory) usage', async () => (await import('./top.ts')).top],
     taint: ['Update the taints on one or more nodes', async () => (await import('./taint.ts')).taint],
   }),
   ...group('Deploy Commands', {
@@ -73,6 +73,10 @@ export const commands: CommandEntry[] = [
     events: ['List events', async () => (await import('./events.ts')).events],
   }),
   ...group('Advanced Commands', {
+    diff: [
+      'Diff the live version against a would-be applied version',
+      async () => (await import('./diff.ts')).diff,
+    ],
     apply: [
       'Apply a configuration to a resource by file name or stdin',
       async () => (await import('./apply.ts')).apply,
@@ -80,12 +84,8 @@ export const commands: CommandEntry[] = [
     patch: ['Update fields of a resource', async () => (await import('./patch.ts')).patch],
     replace: ['Replace a resource by file name or stdin', async () => (await import('./replace.ts')).replace],
     wait: [
-      'Wait for a specific condition on one or many resources',
+      'Experimental: Wait for a specific condition on one or many resources',
       async () => (await import('./wait.ts')).wait,
-    ],
-    diff: [
-      'Diff the live version against a would-be applied version',
-      async () => (await import('./diff.ts')).diff,
     ],
   }),
   ...group('Settings Commands', {
@@ -96,9 +96,6 @@ export const commands: CommandEntry[] = [
       async () => (await import('./completion.ts')).completion,
     ],
   }),
-  ...group('Settings Commands', {
-    config: ['Modify kubeconfig files', async () => (await import('./config.ts')).config],
-  }),
   ...group('Other Commands', {
     'api-resources': [
       'Print the supported API resources on the server',
@@ -108,6 +105,7 @@ export const commands: CommandEntry[] = [
       'Print the supported API versions on the server, in the form of "group/version"',
       async () => (await import('./api-resources.ts')).apiVersions,
     ],
+    config: ['Modify kubeconfig files', async () => (await import('./config.ts')).config],
     options: [
       'Print the list of flags inherited by all commands',
       async () => (await import('./options.ts')).options,

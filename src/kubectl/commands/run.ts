@@ -26,6 +26,7 @@ export const run = command({
   flags: {
     ...outputFlags,
     ...deletionFlags,
+    ...overrideFlags,
     annotations: flag.stringArray('Annotations to apply to the pod.'),
     attach: flag.bool('If true, wait for the Pod to start running, and then attach to it.'),
     command: flag.bool(
@@ -39,13 +40,6 @@ export const run = command({
     'image-pull-policy': flag.string('The image pull policy for the container.'),
     labels: flag.string('Comma separated labels to apply to the pod.', { short: 'l' }),
     'leave-stdin-open': flag.bool('Keep stdin open after the first attach completes.'),
-    'override-type': flag.string(
-      'The method used to override the generated object: json, merge, or strategic.',
-      {
-        default: 'merge',
-      },
-    ),
-    overrides: flag.string('An inline JSON override for the generated object.'),
     'pod-running-timeout': flag.duration('The length of time to wait until the pod is running.', {
       default: 60_000,
     }),
