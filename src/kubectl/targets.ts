@@ -12,6 +12,8 @@ import { isTable, type Table } from './printers/table.ts';
 export interface TargetOptions {
   args?: string[];
   filename?: string[];
+  /** Objects of files as they are: the server is not asked what it serves. */
+  local?: boolean;
   recursive?: boolean;
   kustomize?: string;
   selector?: string;
@@ -198,7 +200,8 @@ async function fromFiles(context: Context, options: TargetOptions): Promise<Targ
     for (const object of flatten(manifest.object)) {
       try {
         options.check?.(object, manifest.source);
-        targets.push({ type: 'object', ...(await infoFor(kube, { ...manifest, object })) });
+        const one = { ...manifest, object };
+        targets.push({ type: 'object', ...(options.local ? localInfo(one) : await infoFor(kube, one)) });
       } catch (error) {
         if (!(error instanceof KubectlError)) throw error;
         errors.push(error);
@@ -220,17 +223,43 @@ export const flatten = (object: AnyObject): AnyObject[] =>
       )
     : [object];
 
-/** An object of a file with its resource, and with the namespace that it gets where it has none. */
-export async function infoFor(kube: Kube, manifest: Manifest): Promise<Info> {
-  const { object, source } = manifest;
+function checkKind({ object, source }: Manifest): void {
   if (typeof object !== 'object' || object === null || Array.isArray(object) || !object.kind)
     throw new KubectlError(
       `unable to decode ${JSON.stringify(source)}: Object 'Kind' is missing in '${JSON.stringify(object)}'`,
     );
+}
+
+/** An object of a file with a resource made of its kind. */
+function localInfo(manifest: Manifest): Info {
+  checkKind(manifest);
+  const { object, source } = manifest;
+  const { apiVersion = '', kind = '', metadata } = object;
+  const [version = '', group = ''] = apiVersion.split('/').reverse();
+  const singular = kind.toLowerCase();
+  const resource: ApiResource = {
+    group,
+    version,
+    kind,
+    singular,
+    plural: `${singular}s`,
+    namespaced: Boolean(metadata?.namespace),
+    shortNames: [],
+    categories: [],
+    verbs: [],
+    subresources: {},
+  };
+  return { resource, namespace: metadata?.namespace, name: metadata?.name ?? '', object, source, manifest };
+}
+
+/** An object of a file with its resource, and with the namespace that it gets where it has none. */
+export async function infoFor(kube: Kube, manifest: Manifest): Promise<Info> {
+  checkKind(manifest);
+  const { object, source } = manifest;
   const { name = '', namespace = '' } = object.metadata ?? {};
   let resource: ApiResource;
   try {
-    resource = await kube.kind(object.apiVersion ?? '', object.kind);
+    resource = await kube.kind(object.apiVersion ?? '', object.kind!);
   } catch (error) {
     if (!(error instanceof NoMatchError)) throw error;
     throw new KubectlError(

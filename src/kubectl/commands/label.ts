@@ -144,6 +144,7 @@ async function change(context: Context, kind: Kind, pairs: Pairs): Promise<void>
     all: f.all,
     allNamespaces: f['all-namespaces'],
     latest: !f.local,
+    local: f.local,
   });
   if (f['resource-version'] && !single)
     throw new KubectlError('--resource-version may only be used with a single resource');

@@ -52,6 +52,7 @@ export const patch = command({
     const { infos, errors } = await objectsOf(context, {
       args,
       filename: f.filename,
+      local: f.local,
       recursive: f.recursive,
       kustomize: f.kustomize,
       subresource: f.subresource,

@@ -52,6 +52,7 @@ export async function updateObjects(
     bareTypes: f.all,
     all: f.all,
     latest: options.latest ?? !f.local,
+    local: f.local,
   });
   const kube = await context.kube();
   for (const info of infos) {
