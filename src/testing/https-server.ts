@@ -35,6 +35,8 @@ export interface Identity {
 
 export interface HttpsPlane extends AsyncDisposable {
   port: number;
+  /** PEM of the authority that issued the server's certificate. */
+  ca: string;
   ask(path: string, options?: Ask): Promise<Answer>;
   identity(commonName: string, organizations?: string[]): Promise<Identity>;
   /** One from an authority that the server does not know. */
@@ -87,6 +89,7 @@ export async function serveControlPlane(plane: ControlPlane): Promise<HttpsPlane
   };
   return {
     port: https.port,
+    ca: authority.cert,
     ask,
     identity,
     foreign: async (commonName) => issue(await makeAuthority('other', now), { commonName }, now),

@@ -107,8 +107,11 @@ export function httpsClient(options: HttpsOptions): HttpClient {
       sent.on('error', (error: NodeJS.ErrnoException) => {
         if (settled) return; // the response reports it
         if (signal?.aborted) reject(signal.reason);
-        else if (sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) {
-          // The server had closed a kept connection: the request never reached it.
+        else if (
+          sent.reusedSocket &&
+          (error.code === 'EPIPE' || (error.code === 'ECONNRESET' && method !== 'POST'))
+        ) {
+          // The server had closed a kept connection. That it did not create what a POST asks for is not certain.
           open(request, headers).then(resolve, reject);
         } else reject(new ConnectionError(options.server, messageOf(error), error.code, error));
       });

@@ -74,12 +74,14 @@ export async function connectionOptions(
   env: Record<string, string | undefined> = process.env,
 ): Promise<HttpsOptions> {
   const { cluster, user } = access;
-  const server = withScheme(cluster.server || 'http://localhost:8080');
   const insecure = cluster['insecure-skip-tls-verify'] === true;
+  const ca = pem(cluster['certificate-authority-data'], cluster['certificate-authority']);
+  const cert = pem(user['client-certificate-data'], user['client-certificate']);
+  const server = withScheme(cluster.server || 'localhost:8080', Boolean(ca || cert || insecure));
   const options: HttpsOptions = {
     server,
-    ca: pem(cluster['certificate-authority-data'], cluster['certificate-authority']),
-    cert: pem(user['client-certificate-data'], user['client-certificate']),
+    ca,
+    cert,
     key: pem(user['client-key-data'], user['client-key']),
     serverName: cluster['tls-server-name'],
     insecure,
@@ -112,8 +114,9 @@ export async function connectionOptions(
   return options;
 }
 
-/** A bare `host:port` is https where a port of TLS or none is given, as kubectl takes it: http only when told. */
-const withScheme = (server: string): string => (/^https?:\/\//.test(server) ? server : `http://${server}`);
+/** A bare `host:port` is https where anything of TLS is told, as client-go takes it. */
+const withScheme = (server: string, tls: boolean): string =>
+  /^https?:\/\//.test(server) ? server : `${tls ? 'https' : 'http'}://${server}`;
 
 function impersonation(user: UserEntry): Record<string, string> | undefined {
   if (!user.as) return undefined;
