@@ -23,6 +23,7 @@ import { simulated } from '../kube-proxy/simulated.ts';
 import { startKubeProxy } from '../kube-proxy/start.ts';
 import { startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
+import { serveKubelet } from '../kubelet/node/server.ts';
 import { Trace } from '../machinery/trace.ts';
 import { startScheduler } from '../scheduler/start.ts';
 import { type FlagHelp, type FlagSpecs, type Subcommand, subcommand, UserError } from './command.ts';
@@ -310,6 +311,14 @@ export const kubelet = component(
     { name: 'cluster-domain', value: 'DOMAIN', help: 'domain of the cluster', default: 'cluster.local' },
     { name: 'max-pods', value: 'N', help: 'most pods on this node', default: '110' },
     { name: 'cgroup-root', value: 'PATH', help: 'under which cgroup pods are', default: '' },
+    { name: 'tls-cert-file', value: 'FILE', help: 'certificate of its own server; without one it has none' },
+    { name: 'tls-private-key-file', value: 'FILE', help: 'key of that certificate' },
+    {
+      name: 'client-ca-file',
+      value: 'FILE',
+      help: 'authority of those who may ask it (group system:masters)',
+    },
+    { name: 'port', value: 'PORT', help: 'port of its own server', default: '10250' },
   ],
   async (flags) => {
     if (!cniBinDir())
@@ -336,7 +345,19 @@ export const kubelet = component(
         cgroupRoot: flags['cgroup-root'],
       }),
     });
-    return serve([stop, runtime, running]);
+    const files = ['tls-cert-file', 'tls-private-key-file', 'client-ca-file'].map((name) => flags[name]);
+    if (!files.every(Boolean)) {
+      if (files.some(Boolean))
+        throw new UserError('--tls-cert-file, --tls-private-key-file and --client-ca-file go together.', 2);
+      return serve([stop, runtime, running]);
+    }
+    const [cert, key, clientCA] = files.map((file) => text(file!)) as [string, string, string];
+    const server = await serveKubelet({
+      ...{ api: running.api, log, cert, key, clientCA },
+      host: flags['node-ip']!,
+      port: Number(flags.port),
+    });
+    return serve([stop, runtime, running, server]);
   },
 );
 

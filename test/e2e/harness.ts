@@ -1,8 +1,8 @@
 // A cluster as a user has it: the command line in a process of its own, real kubectl, real containers.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
 const cli = ['--disable-warning=ExperimentalWarning', join(root, 'src/cmd/main.ts')];
@@ -39,6 +39,24 @@ export function run(
       });
     });
   });
+}
+
+/**
+ * Real kubectl. Some machines have a dispatcher of that name, which asks the server for its version and takes an older kubectl
+ * when the answer is slow: then the newest of those beside it is taken, always the same one.
+ */
+export function kubectlProgram(): string {
+  const path = (process.env.PATH ?? '')
+    .split(':')
+    .map((dir) => join(dir, 'kubectl'))
+    .find((file) => existsSync(file));
+  if (!path) throw new Failed('these tests need kubectl: install the package kubernetes-client');
+  const dir = dirname(realpathSync(path));
+  const minor = (name: string) => Number(/^kubectl\.1\.(\d+)$/.exec(name)?.[1] ?? -1);
+  const newest = readdirSync(dir)
+    .filter((name) => minor(name) > 0)
+    .sort((a, b) => minor(b) - minor(a))[0];
+  return newest ? join(dir, newest) : path;
 }
 
 export class Failed extends Error {}

@@ -25,6 +25,11 @@ export const formatVersion = 1;
  */
 export interface DataDirectory {
   file: string;
+  /**
+   * Set when the file ends before the last page that its newest transaction counts. A killed process leaves that behind: LMDB
+   * does not write pages that a transaction took and gave back. Or the file was cut off. Reading all of it tells.
+   */
+  short?: { bytes: number; wanted: number };
   /** Call when the store is open. */
   complete(): void;
   /** Lets another process have it. */
@@ -49,9 +54,9 @@ export function dataDirectory(dir: string): DataDirectory {
     }
     if (!beginning) {
       if (!existsSync(file)) throw new DataDirectoryError(`${file} is missing: ${away}`);
-      refuseForeign(file);
+      const short = refuseForeign(file);
       claim(dir);
-      return { file, complete: () => {}, release: () => release(dir) };
+      return { file, ...(short ? { short } : {}), complete: () => {}, release: () => release(dir) };
     }
   } else if (existsSync(file))
     throw new DataDirectoryError(`${dir} is half made (there is no ${format}): ${away}`);
@@ -114,11 +119,16 @@ function writeDurably(dir: string, path: string, text: string): void {
   }
 }
 
+export const notWhole = (path: string): DataDirectoryError =>
+  new DataDirectoryError(
+    `${path} is not a whole Wherry store (it is cut off, or something else): restore a backup, or move the directory away to start empty`,
+  );
+
 /**
  * LMDB maps the file and dies on a page that is not there: look at both meta pages before it does. A meta page has, from
  * offset 24: magic u32, version u32, address, map size, page size u32 (at 48), ..., last page u64 (at 144), transaction u64.
  */
-function refuseForeign(path: string): void {
+function refuseForeign(path: string): DataDirectory['short'] {
   const file = openSync(path, 'r');
   try {
     const size = fstatSync(file).size;
@@ -130,11 +140,9 @@ function refuseForeign(path: string): void {
         : undefined;
     });
     const newest = metas.reduce((a, b) => (b && (!a || b.txn > a.txn) ? b : a));
-    if (!newest || BigInt(size) < (newest.last + 1n) * BigInt(newest.pageSize)) {
-      throw new DataDirectoryError(
-        `${path} is not a whole Wherry store (it is cut off, or something else): restore a backup, or move the directory away to start empty`,
-      );
-    }
+    if (!newest || size < 2 * newest.pageSize) throw notWhole(path);
+    const wanted = Number((newest.last + 1n) * BigInt(newest.pageSize));
+    return size < wanted ? { bytes: size, wanted } : undefined;
   } finally {
     closeSync(file);
   }

@@ -156,12 +156,31 @@ test('a half-made directory is refused, one that was never complete begins anew'
   await embeddedStore(cutOff).close();
 });
 
-test('a file that is cut off is refused, at any length', () => {
+test('a file that is cut off is refused at any length, unless what is missing was not in use', async () => {
+  const whole = embeddedStore(copy());
+  const all = await whole.range({ key: '/', end: '0' });
+  assert.ok(all.count > 100);
+  await whole.close();
   const { size } = statSync(join(good, 'wherry.mdb'));
   for (const length of [0, 1, 100, 4096, 5000, 8192, Math.floor(size / 2), size - 4096, size - 1]) {
     const dir = copy();
     truncateSync(join(dir, 'wherry.mdb'), length);
-    refused(dir, /not a whole Wherry store/);
+    let store: ReturnType<typeof embeddedStore>;
+    try {
+      store = embeddedStore(dir);
+    } catch (error) {
+      assert.match((error as Error).message, /not a whole Wherry store/);
+      assert.equal(statSync(join(dir, 'wherry.mdb')).size, length, 'a refused file stays as it is');
+      continue;
+    }
+    assert.ok(length >= size - 4096, `cut to ${length} of ${size} bytes`);
+    assert.deepEqual((await store.range({ key: '/', end: '0' })).kvs, all.kvs);
+    for (let i = 0; i < 20; i++)
+      await store.txn([], [{ op: 'put', key: `/after/${i}`, value: new Uint8Array(3000) }]);
+    await store.close();
+    const again = embeddedStore(dir);
+    assert.equal((await again.range({ key: '/', end: '0' })).count, all.count + 20);
+    await again.close();
   }
 });
 

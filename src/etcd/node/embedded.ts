@@ -1,4 +1,4 @@
-import { statfsSync, statSync } from 'node:fs';
+import { statfsSync, statSync, truncateSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import {
   type Backend,
@@ -8,7 +8,7 @@ import {
   type Revision,
 } from '../backend.ts';
 import { MvccStore } from '../mvcc.ts';
-import { dataDirectory } from './data-directory.ts';
+import { dataDirectory, notWhole } from './data-directory.ts';
 import { DataDirectoryError, decodeChange, decodeHeader, encodeChange } from './record.ts';
 
 export { formatVersion } from './data-directory.ts';
@@ -134,9 +134,11 @@ export interface EmbeddedStore extends MvccStore {
  * Throws DataDirectoryError for a directory that is newer, damaged or half made.
  */
 export function embeddedStore(dir: string): EmbeddedStore {
-  const { file, complete, release } = dataDirectory(dir);
+  const { file, short, complete, release } = dataDirectory(dir);
   let db: RootDatabase<Buffer, any> | undefined;
   try {
+    // Empty pages in place of those that are not there: what needs one of them fails below, and not by a signal.
+    if (short) truncateSync(file, short.wanted);
     db = open({
       path: file,
       encoding: 'binary',
@@ -148,13 +150,17 @@ export function embeddedStore(dir: string): EmbeddedStore {
       // Else lmdb puts what one turn writes into a batch of its own, of whose failure it tells nobody but the process.
       eventTurnBatching: false,
     });
-    const store = new MvccStore(new LmdbBackend(db, file, release));
+    const backend = new LmdbBackend(db, file, release);
+    if (short) for (const _ of backend.scan(0, backend.initial.revision)); // reads everything, and checks the sums
+    const store = new MvccStore(backend);
     complete();
     const opened = db;
     return Object.assign(store, { copyTo: (path: string) => opened.backup(path, false) });
   } catch (error) {
-    release();
     void db?.close();
+    if (short) truncateSync(file, short.bytes);
+    release();
+    if (short) throw notWhole(file);
     if (error instanceof DataDirectoryError) throw error;
     throw new DataDirectoryError(
       `${file} cannot be opened (${(error as Error).message}): restore a backup, or move ${dir} away to start empty`,
