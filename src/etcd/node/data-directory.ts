@@ -140,8 +140,9 @@ function refuseForeign(path: string): DataDirectory['short'] {
         : undefined;
     });
     const newest = metas.reduce((a, b) => (b && (!a || b.txn > a.txn) ? b : a));
-    if (!newest || size < 2 * newest.pageSize) throw notWhole(path);
-    const wanted = Number((newest.last + 1n) * BigInt(newest.pageSize));
+    const wanted = newest ? Number((newest.last + 1n) * BigInt(newest.pageSize)) : 0;
+    // No transaction gives back half of the file: LMDB need not be asked.
+    if (!newest || size < 2 * newest.pageSize || size < wanted / 2) throw notWhole(path);
     return size < wanted ? { bytes: size, wanted } : undefined;
   } finally {
     closeSync(file);
