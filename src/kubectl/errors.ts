@@ -42,6 +42,12 @@ export function throwAll(errors: unknown[]): void {
   if (errors.length) throw new Several(errors);
 }
 
+/** Messages of several failures in one line. */
+export function aggregateText(errors: unknown[]): string {
+  const messages = [...new Set(errors.map((error) => (error as Error).message))];
+  return messages.length > 1 ? `[${messages.join(', ')}]` : (messages[0] ?? '');
+}
+
 /** Says which file an object came from, in the message of the server's error about it. */
 export function withSource(error: unknown, doing: string, source: string | undefined): unknown {
   if (!isStatusError(error) || error instanceof ConnectionError || !source) return error;
@@ -56,7 +62,13 @@ export function describeError(error: unknown, path: string): { text: string; exi
   if (error instanceof Exit) return { text: '', exitCode: error.exitCode };
   if (error instanceof Several) {
     // In company, a failure does without the word `error`.
-    const text = error.errors.map((one) => `${describeOne(one, path).replace(/^error: /, '')}\n`).join('');
+    const text = error.errors
+      .map((one) => {
+        const invalid = isStatusError(one) && one.reason === 'Invalid';
+        const said = invalid ? `Error from server (Invalid): ${one.message}` : describeOne(one, path);
+        return `${said.replace(/^error: /, '')}\n`;
+      })
+      .join('');
     return { text, exitCode: 1 };
   }
   const exitCode = error instanceof KubectlError ? error.exitCode : 1;

@@ -4,7 +4,7 @@ import type { Context, Lines } from './command.ts';
 import type { Environment } from './environment.ts';
 import { KubectlError } from './errors.ts';
 import { flag } from './flags.ts';
-import { goJson } from './printers/go-values.ts';
+import { ComparisonError, goJson, goText } from './printers/go-values.ts';
 
 const templateFormats = ['go-template', 'go-template-file', 'template', 'templatefile'];
 const jsonpathFormats = ['jsonpath', 'jsonpath-as-json', 'jsonpath-file'];
@@ -138,7 +138,7 @@ async function templatePrinter(
         `Error executing template: ${error.message}. Printing more information for debugging the template:\n`,
       );
       out.write(`\ttemplate was:\n\t\t${text}\n\traw data was:\n\t\t${goJson(object)}\n`);
-      out.write(`\tobject given to template engine was:\n\t\t${goJson(object)}\n\n`);
+      out.write(`\tobject given to template engine was:\n\t\t${goText(object)}\n\n`);
       throw new KubectlError(`error executing template ${JSON.stringify(text)}: ${error.message}`);
     }
   };
@@ -149,11 +149,11 @@ async function jsonPathPrinter(
   found: { format: string; template: string },
   flags: OutputValues,
 ): Promise<ObjectPrinter> {
-  const [{ JsonPath, JsonPathError }, text] = await Promise.all([
+  const [{ JsonPath, JsonPathError }, { goSyntax }, text] = await Promise.all([
     import('./printers/jsonpath.ts'),
+    import('./printers/go-format.ts'),
     templateText(environment, found),
   ]);
-  const { ComparisonError } = await import('./printers/go-values.ts');
   let parsed: InstanceType<typeof JsonPath>;
   try {
     parsed = new JsonPath(text, { allowMissingKeys: flags['allow-missing-template-keys'] });
@@ -166,13 +166,9 @@ async function jsonPathPrinter(
       out.write(found.format === 'jsonpath-as-json' ? parsed.printJson(object) : parsed.print(object));
     } catch (error) {
       if (!(error instanceof JsonPathError || error instanceof ComparisonError)) throw error;
-      out.write(
-        `Error executing template: ${error.message}. Printing more information for debugging the template:\n`,
+      throw new KubectlError(
+        `error executing jsonpath ${JSON.stringify(text)}: Error executing template: ${error.message}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t${text}\n\tobject given to jsonpath engine was:\n\t\t${goSyntax(object)}\n\n\n`,
       );
-      out.write(
-        `\ttemplate was:\n\t\t${text}\n\tobject given to jsonpath engine was:\n\t\t${goJson(object)}\n\n`,
-      );
-      throw new KubectlError(`error executing jsonpath ${JSON.stringify(text)}: ${error.message}\n`);
     }
   };
 }

@@ -2,7 +2,7 @@
 import type { ApiResource } from '../client/discovery.ts';
 import { qualifiedName } from '../client/discovery.ts';
 import type { AnyObject } from '../machinery/meta.ts';
-import { isNotFound } from '../machinery/status.ts';
+import { isNotFound, isStatusError } from '../machinery/status.ts';
 import type { Context } from './command.ts';
 import { KubectlError } from './errors.ts';
 import { type Kube, NoMatchError } from './kube.ts';
@@ -326,14 +326,18 @@ async function* fetchTarget(kube: Kube, target: Target, options: FetchOptions): 
   const { labelSelector, fieldSelector } = target;
   let more: string | undefined;
   do {
-    const page: AnyObject = await kube.list(resource, namespace, {
-      accept,
-      includeObject,
-      labelSelector,
-      fieldSelector,
-      limit: options.chunkSize || undefined,
-      continue: more,
-    });
+    const page: AnyObject = await kube
+      .list(resource, namespace, {
+        accept,
+        includeObject,
+        labelSelector,
+        fieldSelector,
+        limit: options.chunkSize || undefined,
+        continue: more,
+      })
+      .catch((error) => {
+        throw unlisted(error, target);
+      });
     if (isTable(page)) yield { resource, namespace, name: '', object: page };
     else
       for (const item of page.items ?? []) {
@@ -342,6 +346,19 @@ async function* fetchTarget(kube: Kube, target: Target, options: FetchOptions): 
       }
     more = (page.metadata as { continue?: string })?.continue || undefined;
   } while (more);
+}
+
+/** What was asked for, before the server's words about it. */
+function unlisted(error: unknown, { resource, ...target }: Target & { type: 'list' }): unknown {
+  if (!isStatusError(error) || (error.code !== 400 && error.code !== 404)) return error;
+  const { labelSelector = '', fieldSelector = '' } = target;
+  const type = JSON.stringify(`${resource.group}/${resource.version}, Resource=${resource.plural}`);
+  error.message =
+    labelSelector || fieldSelector
+      ? `Unable to find ${type} that match label selector ${JSON.stringify(labelSelector)}, field selector ${JSON.stringify(fieldSelector)}: ${error.message}`
+      : `Unable to list ${type}: ${error.message}`;
+  error.status.message = error.message;
+  return error;
 }
 
 const itemVersion = (list: AnyObject): string | undefined => list.apiVersion;

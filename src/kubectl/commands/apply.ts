@@ -196,6 +196,8 @@ async function clientSide(context: Context, info: Info, dryRun: DryRun, say: Say
   const { patchToward } = await import('./apply-patch.ts');
   const result = await patchToward(context, info, current, withConfiguration(info.object), dryRun, writing);
   warnIfDeleting(context, result.object);
+  // A client-side dry run asks the server nothing, so what is shown is what is there.
+  if (dryRun === 'client') return say(typed(info, current), 'configured');
   say(typed(info, result.object), result.changed ? 'configured' : 'unchanged');
 }
 

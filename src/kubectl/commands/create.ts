@@ -124,13 +124,14 @@ async function createFromFiles(context: Context): Promise<void> {
   const validation = fieldValidation(context);
   const print = await changePrinter(context, dryRun);
   const kube = await context.kube();
-  const { targets, errors } = await resolveTargets(context, {
+  const { targets, errors: unread } = await resolveTargets(context, {
     filename: f.filename,
     recursive: f.recursive,
     kustomize: f.kustomize,
     check: (object, source) => checkTypes(context, object, source),
   });
   let count = 0;
+  const errors: unknown[] = [];
   for (const target of targets) {
     if (target.type !== 'object' || !matchesSelector(f.selector, target.object)) continue;
     try {
@@ -147,7 +148,7 @@ async function createFromFiles(context: Context): Promise<void> {
       errors.push(withSource(error, 'creating', target.source));
     }
   }
-  throwAll(errors);
+  throwAll([...errors, ...unread]);
   if (!count) throw new KubectlError('no objects passed to create');
 }
 

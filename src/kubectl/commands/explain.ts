@@ -1,7 +1,7 @@
 import type { ApiResource, Discovery } from '../../client/discovery.ts';
 import { groupVersionPath } from '../../client/rest.ts';
 import { command } from '../command.ts';
-import { KubectlError } from '../errors.ts';
+import { KubectlError, PlainError } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { FieldNotFound, type OpenApiDocument, printSchema } from '../printers/explain.ts';
 
@@ -67,7 +67,7 @@ function split(discovery: Discovery, text: string): { resource: ApiResource; fie
     if (group.every((part, i) => rest[i] === part)) return { resource, fields: rest.slice(group.length) };
   }
   const resource = discovery.find(word);
-  if (!resource) throw new KubectlError(`the server doesn't have a resource type ${JSON.stringify(word)}`);
+  if (!resource) throw new PlainError(`the server doesn't have a resource type ${JSON.stringify(word)}`);
   return { resource, fields: rest };
 }
 

@@ -148,10 +148,14 @@ function selectorOf({ kind, metadata, spec }: AnyObject): Record<string, string>
   );
   if (others.length || spec.selector?.matchExpressions?.length)
     fail(
-      `couldn't convert expressions - "${JSON.stringify(spec.selector.matchExpressions)}" to map-based selector format`,
+      `couldn't convert expressions - "[${spec.selector.matchExpressions.map(expressionText).join(' ')}]" to map-based selector format`,
     );
   return spec.selector.matchLabels;
 }
+
+/** A requirement as Go prints the structure. */
+const expressionText = ({ key, operator, values = [] }: any): string =>
+  `{Key:${key} Operator:${operator} Values:[${values.join(' ')}]}`;
 
 function portsOf({ kind, spec }: AnyObject): { port: number; protocol?: string }[] {
   if (kind === 'Service') return spec.ports ?? [];

@@ -133,7 +133,11 @@ async function change(context: Context, kind: Kind, pairs: Pairs): Promise<void>
   const { flags: f } = context;
   const dryRun = dryRunOf(context);
   const print = await changePrinter(context, dryRun);
-  const { infos, errors, single } = await objectsOf(context, {
+  const {
+    infos,
+    errors: missing,
+    single,
+  } = await objectsOf(context, {
     args: pairs.resources,
     filename: f.filename,
     recursive: f.recursive,
@@ -149,6 +153,7 @@ async function change(context: Context, kind: Kind, pairs: Pairs): Promise<void>
   if (f['resource-version'] && !single)
     throw new KubectlError('--resource-version may only be used with a single resource');
   const kube = await context.kube();
+  const errors: unknown[] = [];
   for (const info of infos) {
     try {
       const { changed, added, removed } = apply(context, kind, pairs, info.object);
@@ -175,7 +180,7 @@ async function change(context: Context, kind: Kind, pairs: Pairs): Promise<void>
       errors.push(error);
     }
   }
-  throwAll(errors);
+  throwAll([...errors, ...missing]);
 }
 
 function apply(

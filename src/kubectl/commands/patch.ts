@@ -49,7 +49,7 @@ export const patch = command({
     const body = await readPatch(context);
     const dryRun = dryRunOf(context);
     const print = await changePrinter(context, dryRun);
-    const { infos, errors } = await objectsOf(context, {
+    const { infos, errors: missing } = await objectsOf(context, {
       args,
       filename: f.filename,
       local: f.local,
@@ -58,6 +58,7 @@ export const patch = command({
       subresource: f.subresource,
     });
     const kube = await context.kube();
+    const errors: unknown[] = [];
     for (const info of infos) {
       try {
         const object =
@@ -74,7 +75,7 @@ export const patch = command({
         errors.push(error);
       }
     }
-    throwAll(errors);
+    throwAll([...errors, ...missing]);
     if (!infos.length) throw new KubectlError('no objects passed to patch');
   },
 });

@@ -45,14 +45,14 @@ export const replace = command({
     if (f.force && dryRun !== 'none') throw new KubectlError('--dry-run can not be used when --force is set');
     if (!f.filename.length && !f.kustomize) throw new KubectlError('must specify one of -f and -k');
     if (f.raw) return putRaw(context);
-    const { targets, errors } = await resolveTargets(context, {
+    const { targets, errors: unread } = await resolveTargets(context, {
       filename: f.filename,
       recursive: f.recursive,
       kustomize: f.kustomize,
       check: (object, source) => checkTypes(context, object, source),
     });
     const infos = targets.filter((t): t is typeof t & { type: 'object' } => t.type === 'object');
-    if (!infos.length && !errors.length) throw new KubectlError('no objects passed to replace');
+    if (!infos.length && !unread.length) throw new KubectlError('no objects passed to replace');
     if (f.force) await deleteFirst(context, infos);
     const print = await changePrinter(context, dryRun);
     const kube = await context.kube();
@@ -61,6 +61,7 @@ export const replace = command({
       fieldManager: f['field-manager'],
       fieldValidation: fieldValidation(context),
     };
+    const errors: unknown[] = [];
     for (const info of infos) {
       try {
         const annotated = Boolean(info.object.metadata.annotations?.[lastAppliedAnnotation]);
@@ -75,7 +76,7 @@ export const replace = command({
         errors.push(withSource(error, 'replacing', info.source));
       }
     }
-    throwAll(errors);
+    throwAll([...errors, ...unread]);
   },
 });
 

@@ -2,7 +2,7 @@ import { sleep } from '../../machinery/clock.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { isConflict, isStatusError } from '../../machinery/status.ts';
 import { type Context, command } from '../command.ts';
-import { KubectlError, throwAll } from '../errors.ts';
+import { aggregateText, KubectlError, throwAll } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
@@ -55,8 +55,8 @@ export const scale = command({
     if (f['resource-version'] && infos.length > 1)
       throw new KubectlError('cannot use --resource-version with multiple resources');
     if (!infos.length) {
-      throwAll(errors);
-      throw new KubectlError('no objects passed to scale');
+      const why = aggregateText(errors);
+      throw new KubectlError(`no objects passed to scale${why && ` ${why}`}`);
     }
     for (const info of infos) {
       const spec = { ...info.object.spec, replicas: f.replicas };

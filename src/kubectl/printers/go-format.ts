@@ -1,6 +1,6 @@
 // Go's fmt verbs over template values: strings, booleans, nil, lists, maps, bigint for Go's int, number for what
 // the data has: int64 where it is whole, float64 where not.
-import { Float, formatFloat, goText, sortedKeys } from './go-values.ts';
+import { Float, formatFloat, goText, kindOf, sortedKeys } from './go-values.ts';
 
 export type Value =
   | string
@@ -45,6 +45,24 @@ export const quote = (text: string): string =>
     }[c];
     return simple ?? `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
   })}"`;
+
+/** `%#v`: `map[string]interface {}{"a":1}`. */
+export function goSyntax(value: unknown): string {
+  switch (kindOf(value)) {
+    case 'nil':
+      return 'interface {}(nil)';
+    case 'string':
+      return quote(value as string);
+    case 'slice':
+      return `[]interface {}{${(value as unknown[]).map(goSyntax).join(', ')}}`;
+    case 'map':
+      return `map[string]interface {}{${sortedKeys(value as object)
+        .map((key) => `${quote(key)}:${goSyntax((value as Record<string, unknown>)[key])}`)
+        .join(', ')}}`;
+    default:
+      return goText(value);
+  }
+}
 
 const plain: (value: Value) => string = goText;
 /** A whole number of the data is an int64. */

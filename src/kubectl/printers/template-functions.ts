@@ -111,7 +111,9 @@ function length(item: Value): bigint {
   if (typeof item === 'string') return BigInt(new TextEncoder().encode(item).length);
   if (Array.isArray(item)) return BigInt(item.length);
   if (typeof item === 'object' && item !== null) return BigInt(Object.keys(item).length);
-  throw new Error(item === null || item === undefined ? 'len of nil pointer' : `len of type ${goType(item)}`);
+  if (item === null || item === undefined)
+    throw new Error('reflect: call of reflect.Value.Type on zero Value');
+  throw new Error(`len of type ${goType(item)}`);
 }
 
 function exists(item: Value, ...indexes: Value[]): boolean {

@@ -298,12 +298,12 @@ test('a structural schema becomes a table of types', () => {
     [...paths(ownedFields(object, 'crd', table))],
     [
       '.metadata.labels.a',
+      '.spec.port',
+      '.spec.free.x',
+      '.spec.free.x.y',
       '.spec.list[k="a"]',
       '.spec.list[k="a"].k',
       '.spec.list[k="a"].v',
-      '.spec.free.x',
-      '.spec.free.x.y',
-      '.spec.port',
     ],
   );
 });

@@ -105,12 +105,19 @@ export function sameFields(a: Fields, b: Fields): boolean {
 
 /** The paths of all members, as messages write them: `.spec.containers[name="a"].image`. */
 export function* paths(set: Fields, prefix = ''): Generator<string> {
-  for (const key in set) {
-    if (key === '.') continue;
-    const path = prefix + elementText(key);
-    if (isMember(set[key]!)) yield path;
-    yield* paths(set[key]!, path);
-  }
+  const keys = Object.keys(set)
+    .filter((key) => key !== '.')
+    .sort(compareElements);
+  for (const key of keys) if (isMember(set[key]!)) yield prefix + elementText(key);
+  for (const key of keys) yield* paths(set[key]!, prefix + elementText(key));
+}
+
+/** Fields, keys, values, indexes. */
+function compareElements(a: string, b: string): number {
+  const order = 'fkvi';
+  if (a[0] !== b[0]) return order.indexOf(a[0]!) - order.indexOf(b[0]!);
+  if (a[0] === 'i') return Number(a.slice(2)) - Number(b.slice(2));
+  return a < b ? -1 : 1;
 }
 
 function elementText(element: string): string {
