@@ -19,6 +19,7 @@ import { autoscalingConversion, type Conversion, eventConversion } from './conve
 import { customResources } from './crd/custom-resources.ts';
 import { housekeeping } from './housekeeping.ts';
 import { Metrics } from './http/metrics.ts';
+import { createOutbound, type Sender } from './outbound/outbound.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
 import { Scheme } from './scheme.ts';
@@ -37,6 +38,8 @@ export interface ApiServerOptions extends ServiceRanges {
   staticTokens?: Map<string, User>;
   /** `https://kubernetes.default.svc.cluster.local` */
   issuer: string;
+  /** Opens connections to webhooks and extension servers, and is closed with the server; without it there are none. */
+  sender?: Sender;
 }
 
 /** The API server without its sockets: what requests are performed on. */
@@ -74,6 +77,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     trace: options.trace ?? noTrace,
     admission: [],
     authorizer: createAuthorizer(caches),
+    outbound: createOutbound(caches, random, options.sender),
     turns: new Turns(),
     allocators: [allocator],
   };
@@ -118,6 +122,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     pending: new Set(['start']),
     async [Symbol.asyncDispose]() {
       stop.abort();
+      options.sender?.close();
       caches.stop();
     },
   };

@@ -7,6 +7,7 @@ import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { inProcessTransport } from '../apiserver/in-process.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
+import { nodeSender } from '../apiserver/node/sender.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
 import { createInformers } from '../client/informer.ts';
@@ -59,6 +60,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
     serviceCIDR: config.serviceCIDR,
     nodePorts: '30000-32767',
+    sender: nodeSender(),
   });
   const clientFor = (name: string, groups: string[]) =>
     createClient(inProcessTransport(server, { name, groups }, name.replace(/^system:/, '')));

@@ -1,4 +1,5 @@
 import { inProcessTransport } from '../apiserver/in-process.ts';
+import { nodeSender } from '../apiserver/node/sender.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
 import { createInformers } from '../client/informer.ts';
@@ -44,6 +45,7 @@ export async function startControlPlane(
     issuer: 'https://kubernetes.default.svc.cluster.local',
     serviceCIDR: '10.96.0.0/16',
     nodePorts: '30000-32767',
+    sender: nodeSender(),
   });
   const clientFor = (name: string, groups: string[] = []) =>
     createClient(inProcessTransport(server, { name, groups }, name));

@@ -7,6 +7,7 @@ import type { Authorizer } from '../authz/authorizer.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Admission, Context } from '../context.ts';
+import type { Outbound } from '../outbound/outbound.ts';
 import type { Scheme } from '../scheme.ts';
 import type { Turns } from './turns.ts';
 
@@ -40,6 +41,8 @@ export interface Registry {
   random: Random;
   uuid: () => string;
   authorizer: Authorizer;
+  /** Calls to webhooks and to the servers of aggregated APIs. */
+  outbound: Outbound;
   admission: AdmissionPlugin[];
   allocators: Allocator[];
   trace: Tracer;
