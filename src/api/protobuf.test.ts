@@ -28,6 +28,9 @@ test('zeros that mean something stay, those that Go writes for nothing go', () =
   };
   const { raw } = openEnvelope(protobuf.encode(deployment as never, 'apps.v1.Deployment')!)!;
   assert.deepEqual(protobuf.decode(raw, 'apps.v1.Deployment').spec, { replicas: 0 });
+  const schema = { type: 'object', 'x-kubernetes-int-or-string': false, nullable: false };
+  const bytes = openEnvelope(protobuf.encode(schema as never, 'apiextensions.v1.JSONSchemaProps')!)!;
+  assert.deepEqual(protobuf.decode(bytes.raw, 'apiextensions.v1.JSONSchemaProps'), { type: 'object' });
 });
 
 test('what is cut short or no protobuf at all is refused', () => {

@@ -122,12 +122,46 @@ const zeroIsAbsent = new Set([
   'retryAfterSeconds',
   'code',
   'remainingItems',
-  'capacity',
+  'allowWatchBookmarks',
+  'authenticated',
+  'chapAuthDiscovery',
+  'chapAuthSession',
+  'clusterScope',
+  'denied',
+  'deprecatedCount',
+  'insecureSkipTLSVerify',
+  'number',
+  'signal',
+  'sizeBytes',
+  'sslEnabled',
+  'stderr',
+  'stdout',
+  'x-kubernetes-embedded-resource',
+  'x-kubernetes-int-or-string',
 ]);
 /** Numbers of `zeroIsAbsent` that are pointers in these types. */
 const pointers = new Set([
   'apps.v1.RollingUpdateStatefulSetStrategy.partition',
-  'core.v1.GCEPersistentDiskVolumeSource.partition',
+  'core.v1.ClientIPConfig.timeoutSeconds',
+  'core.v1.AzureDiskVolumeSource.readOnly',
+  'core.v1.CSIVolumeSource.readOnly',
+  'autoscaling.v2.HorizontalPodAutoscalerStatus.observedGeneration',
+  'autoscaling.v1.HorizontalPodAutoscalerStatus.observedGeneration',
+  'storage.v1.VolumeNodeResources.count',
+]);
+/** Numbers that Go leaves out when they are zero in these types alone. */
+const zeroIsAbsentIn = new Set([
+  'apps.v1.DeploymentStatus.replicas',
+  'autoscaling.v1.ScaleSpec.replicas',
+  'apiextensions.v1.CustomResourceColumnDefinition.priority',
+]);
+/** Numbers that are written in JSON even when they are zero, though fields of their name elsewhere are not. */
+const always = new Set([
+  'apps.v1.StatefulSetStatus.availableReplicas',
+  'autoscaling.v2.HorizontalPodAutoscalerStatus.currentReplicas',
+  'events.v1.EventSeries.count',
+  'resource.v1.ResourcePool.generation',
+  'autoscaling.v2.HPAScalingPolicy.periodSeconds',
 ]);
 /** Texts where empty is not the same as absent. */
 const emptyTexts = new Set(['storageClassName', 'ingressClassName', 'volumeAttributesClassName']);
@@ -376,7 +410,9 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
 function isAbsent(id: string, json: string, value: unknown): boolean {
   if (value === '') return !emptyTexts.has(json);
   if (value === null) return true;
-  return (value === 0 || value === false) && zeroIsAbsent.has(json) && !pointers.has(`${id}.${json}`);
+  if (value !== 0 && value !== false) return false;
+  const path = `${id}.${json}`;
+  return zeroIsAbsent.has(json) ? !pointers.has(path) && !always.has(path) : zeroIsAbsentIn.has(path);
 }
 
 const rawJson = (fields: Record<number, any[]>): unknown => {
