@@ -1,9 +1,21 @@
+import type { Kind } from '../machinery/kind.ts';
 import type { AnyObject } from '../machinery/meta.ts';
+import type { Entry } from './cache/entry.ts';
+import { type Converter, View } from './registry/view.ts';
 
 /** Both ways between a served form and the stored one. */
 export interface Conversion {
   toStorage: (object: AnyObject) => AnyObject;
   fromStorage: (object: AnyObject) => AnyObject;
+}
+
+/** The view of a kind that is kept in another's form. */
+export function aliasView(kind: Kind<any>, storage: Kind<any>, { toStorage, fromStorage }: Conversion): View {
+  const converter: Converter = {
+    read: (entries: Entry[]) => entries.map((entry) => fromStorage(entry.object)),
+    convert: (objects, to) => objects.map(to === storage ? toStorage : fromStorage),
+  };
+  return new View(kind, storage, converter);
 }
 
 /** Names of the same fields in events.k8s.io/v1 and in v1. */

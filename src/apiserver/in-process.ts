@@ -1,8 +1,7 @@
 import type { ApiRequest, Transport } from '../client/client.ts';
-import { type AnyObject, clone, type WatchEvent } from '../machinery/meta.ts';
+import { clone, type WatchEvent } from '../machinery/meta.ts';
 import { gone, StatusError } from '../machinery/status.ts';
 import { demandRight } from './authz/demand.ts';
-import type { Entry } from './cache/entry.ts';
 import type { Context, User } from './context.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
@@ -35,16 +34,13 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
     demandRight(server.authorizer, context);
     return context;
   }
-  const out = (context: Context, entry: Entry): AnyObject =>
-    context.served.fromStorage ? context.served.fromStorage(entry.object) : entry.object;
-
   return {
     async request(request) {
       const context = contextOf(request);
       const body = request.body === undefined ? undefined : clone(request.body);
       const result: Result = await perform(registry, server.handlers, context, body);
       recordWrite(registry, context, result);
-      if (result.type === 'entry') return out(context, result.entry);
+      if (result.type === 'entry') return result.entry.object;
       if (result.type === 'object') return result.object;
       const { list } = result;
       return {
@@ -53,7 +49,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
           ...(list.continue ? { continue: list.continue } : {}),
           ...(list.remaining ? { remainingItemCount: list.remaining } : {}),
         },
-        items: list.entries.map((entry) => out(context, entry)),
+        items: list.entries.map((entry) => entry.object),
       };
     },
 
@@ -61,16 +57,16 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
       const context = contextOf(request);
       let pending: WatchEvent[] = [];
       let wake: (() => void) | undefined;
-      let overflow = false;
+      let failure: unknown;
       const push = (event: WatchEvent) => {
-        if (pending.length >= maxPending) overflow = true;
+        if (pending.length >= maxPending) failure ??= gone('the watcher is too slow: list again');
         else pending.push(event);
         wake?.();
       };
       const { signal } = request.options;
-      const stop = watch(cacheOf(registry, context), context, {
-        initial: (entry) => push({ type: 'ADDED', object: out(context, entry) }),
-        event: (type, { entry }) => push({ type, object: out(context, entry) }),
+      const { stop } = watch(cacheOf(registry, context), context, {
+        initial: (entry) => push({ type: 'ADDED', object: entry.object }),
+        event: (type, { entry }) => push({ type, object: entry.object }),
         bookmark: (revision, initialEnd) =>
           push({
             type: 'BOOKMARK',
@@ -81,17 +77,21 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
               },
             },
           }),
+        fail(error) {
+          failure ??= error;
+          wake?.();
+        },
       });
       const abort = () => wake?.();
       signal?.addEventListener('abort', abort, { once: true });
       try {
         while (!signal?.aborted) {
           if (!pending.length) {
+            if (failure) throw failure;
             await new Promise<void>((resolve) => (wake = resolve));
             wake = undefined;
             continue;
           }
-          if (overflow) throw gone('the watcher is too slow: list again');
           const batch = pending;
           pending = [];
           yield batch;

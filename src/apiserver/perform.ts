@@ -39,21 +39,28 @@ export async function perform(
     });
   }
   const cache = cacheOf(registry, context);
+  const { view } = context.served;
+  const shown = async (written: Promise<Entry>): Promise<Result> => {
+    const entry = await written;
+    return { type: 'entry', entry: view ? await view.entry(entry) : entry };
+  };
   switch (context.verb) {
     case 'get':
-      return { type: 'entry', entry: get(cache, context) };
+      return { type: 'entry', entry: await get(cache, context) };
     case 'list':
       return { type: 'list', list: await list(cache, registry.store, context) };
     case 'create':
-      return { type: 'entry', entry: await create(registry, context, body) };
+      return shown(create(registry, context, body));
     case 'update': {
       const createMissing = kind.rules.createOnUpdate && !context.subresource ? () => clone(body) : undefined;
-      return { type: 'entry', entry: await update(registry, context, () => clone(body), { createMissing }) };
+      return shown(update(registry, context, () => clone(body), { createMissing }));
     }
     case 'patch':
-      return { type: 'entry', entry: await patch(registry, context, body) };
-    case 'delete':
-      return deleted(context, await deleteOne(registry, context));
+      return shown(patch(registry, context, body));
+    case 'delete': {
+      const { entry, gone } = await deleteOne(registry, context);
+      return deleted(context, { entry: view ? await view.entry(entry) : entry, gone });
+    }
     case 'deletecollection': {
       const entries = await deleteCollection(registry, context);
       return { type: 'list', list: { entries, revision: cache.revision } };

@@ -1,4 +1,5 @@
 import { apiVersionOf, type Kind } from '../machinery/kind.ts';
+import type { View } from './registry/view.ts';
 
 /** Where upstream's names in the store differ from the resource's own. */
 const storeNames: Record<string, string> = {
@@ -22,9 +23,11 @@ export interface Served {
   kind: Kind<any>;
   /** The kind whose form is in the store; the same unless there are several versions or groups. */
   storage: Kind<any>;
-  toStorage?: (object: any) => any;
-  fromStorage?: (object: any) => any;
+  /** Converts between the two; without it what is stored is what is served. */
+  view?: View;
   custom: boolean;
+  /** A sentence for those who still use this version. */
+  deprecation?: string;
 }
 
 /** All that is served now. Custom resources come and go. */

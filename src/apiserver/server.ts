@@ -15,7 +15,7 @@ import { type TokenAuthority, type TokenKeys, tokenAuthority } from './authn/ser
 import { type Authorizer, createAuthorizer } from './authz/authorizer.ts';
 import { Caches } from './cache/caches.ts';
 import type { User } from './context.ts';
-import { autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
+import { aliasView, autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
 import { customResources } from './crd/custom-resources.ts';
 import { housekeeping } from './housekeeping.ts';
 import { Metrics } from './http/metrics.ts';
@@ -84,8 +84,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   caches.start();
   for (const kind of allKinds) {
     const alias = aliases.find((a) => a.kind === kind);
-    if (alias) scheme.add({ kind, storage: alias.storage, ...alias.conversion, custom: false });
-    else scheme.add({ kind, storage: kind, custom: false });
+    if (alias) {
+      const { storage, conversion } = alias;
+      scheme.add({ kind, storage, view: aliasView(kind, storage, conversion), custom: false });
+    } else scheme.add({ kind, storage: kind, custom: false });
   }
   await Promise.all(
     scheme

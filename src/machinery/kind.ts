@@ -26,6 +26,8 @@ export interface WriteContext {
   requester?: { uid?: string; groups: string[]; extra?: Record<string, string[]> };
   random: () => number;
   subresource?: string;
+  /** What is there already, where it is an update. */
+  old?: AnyObject;
 }
 
 /**

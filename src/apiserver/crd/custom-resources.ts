@@ -2,37 +2,53 @@ import { customResourceDefinitions } from '../../api/apiextensions/custom-resour
 import type { CustomResourceDefinition } from '../../api/apiextensions/v1.gen.ts';
 import { typeFacts } from '../../api/facts.gen.ts';
 import type { JSONSchema } from '../../machinery/apply/openapi-schema.ts';
-import type { Kind } from '../../machinery/kind.ts';
-import type { AnyObject } from '../../machinery/meta.ts';
+import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
 import { customSchema } from '../../machinery/structural/custom-schema.ts';
+import { compareVersions } from '../discovery/discovery.ts';
 import type { Registry } from '../registry/registry.ts';
+import { View } from '../registry/view.ts';
 import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
+import { converterOf, type Form } from './conversion.ts';
 import { finalizeDefinition } from './finalize.ts';
 import { kindFrom, typeIdOf } from './kind.ts';
 import { stateNames } from './names.ts';
 
 /** The versions of a definition as they are to be served; their types are then known. */
 function versionsOf(registry: Registry, crd: CustomResourceDefinition): { storage: Kind; served: Served[] } {
-  const kinds = crd.spec.versions.map((version) => {
-    const schema = customSchema(
-      version.schema?.openAPIV3Schema as JSONSchema | undefined,
-      typeIdOf(crd, version.name),
-      typeFacts,
-    );
+  const forms = new Map<string, Form>();
+  let storage!: Kind;
+  for (const version of crd.spec.versions) {
+    const type = typeIdOf(crd, version.name);
+    const schema = customSchema(version.schema?.openAPIV3Schema as JSONSchema | undefined, type, typeFacts);
     Object.assign(registry.schemas, schema.schemas);
-    return { version, kind: kindFrom(crd, version, schema) };
-  });
-  const storage = kinds.find(({ version }) => version.storage)!.kind;
-  const one = kinds.length === 1 && (crd.status?.storedVersions ?? []).every((v) => v === storage.version);
-  const as = (k: Kind) => (object: AnyObject) => ({ ...object, apiVersion: `${k.group}/${k.version}` });
-  const served = kinds
-    .filter(({ version }) => version.served)
+    const kind = kindFrom(crd, version, schema);
+    forms.set(apiVersionOf(kind), { kind, schema, served: version.served });
+    if (version.storage) storage = kind;
+  }
+  const converter = converterOf(registry, crd, forms, storage, registry.store.revision);
+  const served = [...forms.values()]
+    .filter((form) => form.served)
     .map(({ kind }): Served => {
-      if (one) return { kind, storage, custom: true };
-      return { kind, storage, custom: true, toStorage: as(storage), fromStorage: as(kind) };
+      const deprecation = deprecationOf(crd, kind.version);
+      const view = new View(kind, storage, converter);
+      return { kind, storage, view, custom: true, ...(deprecation ? { deprecation } : {}) };
     });
   return { storage, served };
+}
+
+/** What a client of a deprecated version is told. */
+function deprecationOf({ spec }: CustomResourceDefinition, name: string): string | undefined {
+  const { deprecated, deprecationWarning } = spec.versions.find((v) => v.name === name)!;
+  if (!deprecated) return undefined;
+  if (deprecationWarning) return deprecationWarning;
+  const { kind } = spec.names;
+  const [newer] = spec.versions
+    .filter((v) => v.served && !v.deprecated && compareVersions(v.name, name) < 0)
+    .map((v) => v.name)
+    .sort(compareVersions);
+  const instead = newer ? `; use ${spec.group}/${newer} ${kind}` : '';
+  return `${spec.group}/${name} ${kind} is deprecated${instead}`;
 }
 
 /** Serves what CustomResourceDefinitions define, and says in their status that it does. */

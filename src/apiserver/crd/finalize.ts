@@ -1,8 +1,8 @@
 import { CLEANUP_FINALIZER } from '../../api/apiextensions/custom-resource-definition.ts';
 import type { CustomResourceDefinition } from '../../api/apiextensions/v1.gen.ts';
 import { time } from '../../machinery/clock.ts';
-import type { Kind } from '../../machinery/kind.ts';
-import { clone } from '../../machinery/meta.ts';
+import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
+import { type AnyObject, clone } from '../../machinery/meta.ts';
 import { encodeForStore } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -57,8 +57,12 @@ async function deleteAll({ store }: Registry, objects: ResourceCache, now: strin
       draft.metadata.deletionGracePeriodSeconds = 0;
       await store.txn(
         [{ key: entry.key, target: 'mod', equals: entry.revision }],
-        [{ op: 'put', key: entry.key, value: encodeForStore(objects.kind, draft), decoded: draft }],
+        [{ op: 'put', key: entry.key, value: encodeForStore(kindOf(objects, draft), draft), decoded: draft }],
       );
     }
   }
 }
+
+/** An object may still be in the form of a version that was the stored one before. */
+const kindOf = ({ kind }: ResourceCache, { apiVersion = '' }: AnyObject): Kind =>
+  apiVersion === apiVersionOf(kind) ? kind : { ...kind, version: apiVersion.split('/').at(-1)! };

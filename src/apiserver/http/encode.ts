@@ -61,18 +61,15 @@ export function encodeWatchObject(type: string, object: AnyObject): Uint8Array {
 /** What a request came to, in the form that was asked for. Where the plain JSON is wanted, stored bytes are joined. */
 export function encodeResult(context: Context, result: Result, form: Form, include: string): Encoded {
   const { served } = context;
-  const plain = form.encoding === 'json' && !form.as && !form.pretty && served.fromStorage === undefined;
-  const out = (object: AnyObject): AnyObject => (served.fromStorage ? served.fromStorage(object) : object);
+  const plain = form.encoding === 'json' && !form.as && !form.pretty;
   if (result.type === 'object') return encode(result.object, { ...form, as: undefined });
   if (result.type === 'entry') {
     if (plain) return { type: 'application/json', body: result.entry.json };
-    return encode(
-      transform(served.kind, [out(result.entry.object)], undefined, context.nowMs, form, include),
-      form,
-    );
+    const { object } = result.entry;
+    return encode(transform(served.kind, [object], undefined, context.nowMs, form, include), form);
   }
   if (plain) return { type: 'application/json', body: joinList(served.kind, result.list) };
-  const objects = result.list.entries.map((entry) => out(entry.object));
+  const objects = result.list.entries.map((entry) => entry.object);
   return encode(transform(served.kind, objects, listMeta(result.list), context.nowMs, form, include), form);
 }
 

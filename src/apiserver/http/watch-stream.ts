@@ -1,6 +1,7 @@
 import { sleep } from '../../machinery/clock.ts';
 import { apiVersionOf } from '../../machinery/kind.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
+import { internalError, isStatusError } from '../../machinery/status.ts';
 import { type CacheEvent, watchLine } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
 import { cacheOf } from '../registry/registry.ts';
@@ -24,10 +25,10 @@ export async function serveWatch(
   include: string,
   closing: AbortSignal,
 ): Promise<void> {
-  const { kind, fromStorage } = context.served;
+  const { kind } = context.served;
   const { clock, random } = server.registry;
   const cache = cacheOf(server.registry, context);
-  const plain = form.encoding === 'json' && !form.as && !fromStorage;
+  const plain = form.encoding === 'json' && !form.as;
   const protobuf = form.encoding === 'protobuf';
   const type = protobuf ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json';
   const line = (eventType: string, payload: AnyObject) =>
@@ -47,20 +48,19 @@ export async function serveWatch(
   };
   let rows = 0;
   const encodeObject = (eventType: string, object: AnyObject): Uint8Array | string => {
-    const shown = fromStorage ? fromStorage(object) : object;
     const payload =
       form.as === 'Table'
         ? table(
             kind,
-            [shown],
-            { resourceVersion: shown.metadata.resourceVersion },
+            [object],
+            { resourceVersion: object.metadata.resourceVersion },
             clock.now(),
             include,
             rows++ === 0,
           )
         : form.as
-          ? partial(shown)
-          : { kind: kind.kind, apiVersion: apiVersionOf(kind), ...shown };
+          ? partial(object)
+          : { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object };
     return line(eventType, payload);
   };
   const bookmark = (revision: number, initialEnd: boolean) => {
@@ -81,11 +81,16 @@ export async function serveWatch(
     send(line('BOOKMARK', payload));
   };
 
-  const stop = watch(cache, context, {
+  const watching = watch(cache, context, {
     initial: (entry) => send(plain ? watchLine('ADDED', entry.json) : encodeObject('ADDED', entry.object)),
     event: (eventType, event: CacheEvent) =>
       send(plain ? event.line(eventType) : encodeObject(eventType, event.entry.object)),
     bookmark,
+    fail(error) {
+      const { status } = isStatusError(error) ? error : internalError((error as Error).message);
+      send(line('ERROR', status as unknown as AnyObject));
+      end.abort();
+    },
   });
   try {
     stream = exchange.stream(200, {
@@ -101,10 +106,10 @@ export async function serveWatch(
         () => {},
       );
       if (!over.aborted && clock.now() < until && context.options.allowWatchBookmarks)
-        bookmark(cache.revision, false);
+        watching.bookmark();
     }
   } finally {
-    stop();
+    watching.stop();
     stream?.end();
   }
 }

@@ -30,15 +30,16 @@ export async function insert(
   more?: More,
 ): Promise<Entry> {
   const exists = () => alreadyExists(context.served.kind, object.metadata.name!);
+  const { storage } = context.served;
   const attempt = async (): Promise<Entry> => {
     for (let tries = 0; ; tries++) {
       if (cache.get(key)) throw exists();
       const { compare, ops } = together(more);
-      if (isDryRun(context)) return new Entry(cache.kind, key, object, 0);
+      if (isDryRun(context)) return new Entry(storage, key, object, 0);
       const { succeeded, revision } = await write(() =>
         store.txn(
           [{ key, target: 'mod', equals: 0 }, ...compare],
-          [{ op: 'put', key, value: encodeForStore(cache.kind, object), decoded: object }, ...ops],
+          [{ op: 'put', key, value: encodeForStore(storage, object), decoded: object }, ...ops],
         ),
       );
       if (succeeded) return written(cache, key, object, revision);
@@ -60,11 +61,12 @@ export async function replace(
   more?: More,
 ): Promise<Entry> {
   const { compare, ops } = together(more);
-  if (isDryRun(context)) return new Entry(cache.kind, old.key, object, old.revision);
+  const { storage } = context.served;
+  if (isDryRun(context)) return new Entry(storage, old.key, object, old.revision);
   const { succeeded, revision } = await write(() =>
     store.txn(
       [{ key: old.key, target: 'mod', equals: old.revision }, ...compare],
-      [{ op: 'put', key: old.key, value: encodeForStore(cache.kind, object), decoded: object }, ...ops],
+      [{ op: 'put', key: old.key, value: encodeForStore(storage, object), decoded: object }, ...ops],
     ),
   );
   if (!succeeded) throw new Stale();

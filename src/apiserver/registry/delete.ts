@@ -3,7 +3,7 @@ import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
 import { conflict, notFound } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { type Context, isDryRun } from '../context.ts';
+import { type Admission, type Context, isDryRun } from '../context.ts';
 import { remove, replace, retrying } from './commit.ts';
 import { keyFor, list } from './read.ts';
 import { admit, cacheOf, type Registry } from './registry.ts';
@@ -16,9 +16,10 @@ export interface Deletion {
 
 /**
  * Deletes: at once, or, where grace or finalizers hold it back, by stating when it shall go.
+ * `admitted`: admission has seen the request in another form (an eviction).
  * Source: "Deletion" in the API concepts, and the documentation of DeleteOptions.
  */
-export async function deleteOne(registry: Registry, context: Context): Promise<Deletion> {
+export async function deleteOne(registry: Registry, context: Context, admitted = false): Promise<Deletion> {
   const { kind } = context.served;
   const { preconditions } = context.options;
   const cache = cacheOf(registry, context);
@@ -44,11 +45,19 @@ export async function deleteOne(registry: Registry, context: Context): Promise<D
           `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
         );
       }
-      await admit(
-        registry,
-        { context, operation: 'DELETE', object: undefined, old: entry.object, subresource: '' },
-        'validate',
-      );
+      if (!admitted) {
+        const { view } = context.served;
+        const old = view ? (await view.entry(entry)).object : entry.object;
+        const admission: Admission = {
+          context,
+          operation: 'DELETE',
+          object: undefined,
+          old,
+          subresource: '',
+        };
+        await admit(registry, admission, 'mutate');
+        await admit(registry, admission, 'validate');
+      }
       return attempt(registry, context, cache, entry);
     },
   );
@@ -72,7 +81,8 @@ async function attempt(
     return { entry, gone: true };
   }
 
-  const draft = clone(old);
+  const { view } = context.served;
+  const draft = clone(view ? await view.toStorage((await view.entry(entry)).object) : old);
   const meta = draft.metadata;
   if (finalizers.length) meta.finalizers = finalizers;
   else delete meta.finalizers;
@@ -108,6 +118,7 @@ function finalizersAfter(context: Context, old: AnyObject): string[] {
 /** Deletes what a list finds, several at a time; returns what was found. */
 export async function deleteCollection(registry: Registry, context: Context): Promise<Entry[]> {
   const cache = cacheOf(registry, context);
+  context.annotations ??= {};
   const { preconditions: _, ...options } = context.options;
   const { entries } = await list(cache, registry.store, {
     ...context,

@@ -1,4 +1,3 @@
-import type { AnyObject } from '../../machinery/meta.ts';
 import {
   badRequest,
   type FieldError,
@@ -13,6 +12,7 @@ import { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
 import { predicateOf, selectedName } from './select.ts';
+import type { MaybePromise } from './view.ts';
 
 /** What a list found: entries, so that the encoder can join their bytes. */
 export interface ListResult {
@@ -26,7 +26,15 @@ export interface ListResult {
 export const keyFor = (cache: ResourceCache, namespace: string | undefined, name: string): string =>
   namespace ? `${cache.prefix}${namespace}/${name}` : `${cache.prefix}${name}`;
 
-export function get(cache: ResourceCache, context: Context): Entry {
+/** The object in the form of the version that is asked for. Throws 404. */
+export function get(cache: ResourceCache, context: Context): MaybePromise<Entry> {
+  const entry = getStored(cache, context);
+  const { view } = context.served;
+  return view ? view.entry(entry) : entry;
+}
+
+/** The object as the store has it; the same for built-in kinds but for a few. Throws 404. */
+export function getStored(cache: ResourceCache, context: Context): Entry {
   const wanted = revisionOf(context.options.resourceVersion);
   if (wanted > cache.revision) throw tooLargeRevision(wanted, cache.revision);
   const entry = cache.get(keyFor(cache, context.namespace, context.name!));
@@ -91,7 +99,11 @@ export async function list(cache: ResourceCache, store: Store, context: Context)
   const accepts = predicateOf(served.kind, options);
   const prefix = namespace ? `${cache.prefix}${namespace}/` : cache.prefix;
   const limit = Math.max(0, options.limit ?? 0);
-  const { entries: source, revision, count } = await sourceOf(cache, store, context, prefix, limit);
+  const found = await sourceOf(cache, store, context, prefix, limit);
+  const { revision, count } = found;
+  const { view } = served;
+  // What a selector looks at is what is shown.
+  const source = view && accepts ? await view.entries(await whole(found.entries)) : found.entries;
 
   const entries: Entry[] = [];
   let remaining = 0;
@@ -109,14 +121,21 @@ export async function list(cache: ResourceCache, store: Store, context: Context)
   if (Symbol.asyncIterator in source) {
     for await (const entry of source) if (!take(entry)) break;
   } else for (const entry of source) if (!take(entry)) break;
-  if (!more) return { entries, revision };
+  const shown = view && !accepts ? await view.entries(entries) : entries;
+  if (!more) return { entries: shown, revision };
   const next = `${entries.at(-1)!.key.slice(prefix.length)}\0`;
   return {
-    entries,
+    entries: shown,
     revision,
     continue: encodeToken({ rv: revision, start: next }),
     ...(accepts ? {} : { remaining: count === undefined ? remaining : count - entries.length }),
   };
+}
+
+async function whole(entries: Source['entries']): Promise<Entry[]> {
+  const all: Entry[] = [];
+  for await (const entry of entries) all.push(entry);
+  return all;
 }
 
 async function sourceOf(
@@ -200,7 +219,3 @@ function forgotten(start: string): StatusError {
   if (start) error.status.metadata = { continue: encodeToken({ rv: -1, start }) };
   return error;
 }
-
-/** The object as this version serves it. */
-export const convertOut = (context: Context, object: AnyObject): AnyObject =>
-  context.served.fromStorage ? context.served.fromStorage(object) : object;

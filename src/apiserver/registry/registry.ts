@@ -55,7 +55,20 @@ export function cacheOf(registry: Registry, context: Context): ResourceCache {
   return cache;
 }
 
+/** Shows a write to the plugins, in their order. Throws what refuses it. */
 export async function admit(
+  registry: Registry,
+  admission: Admission,
+  phase: 'mutate' | 'validate',
+): Promise<void> {
+  await runPlugins(registry, admission, phase);
+  const { reinvocation } = admission;
+  if (phase === 'validate' || !reinvocation?.wanted) return;
+  reinvocation.again = true;
+  await runPlugins(registry, admission, phase);
+}
+
+async function runPlugins(
   registry: Registry,
   admission: Admission,
   phase: 'mutate' | 'validate',

@@ -5,6 +5,7 @@ import type { CacheEvent, ResourceCache } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
 import { listOptions, revisionOf, tooLargeRevision } from './read.ts';
 import { predicateOf, selectedName } from './select.ts';
+import { InOrder } from './view.ts';
 
 export interface WatchSink {
   /** Part of the state with which a watch begins. */
@@ -12,13 +13,21 @@ export interface WatchSink {
   event(type: 'ADDED' | 'MODIFIED' | 'DELETED', event: CacheEvent): void;
   /** `initialEnd`: the state is complete, what follows are changes. */
   bookmark(revision: number, initialEnd: boolean): void;
+  /** What comes next cannot be shown: the watch is over. */
+  fail(error: unknown): void;
+}
+
+export interface Watching {
+  stop(): void;
+  /** Sends a bookmark of now, after all that happened before. */
+  bookmark(): void;
 }
 
 /**
- * Starts a watch; returns the function that ends it. With a selector, an object that begins to match is ADDED and one that
+ * Starts a watch. With a selector, an object that begins to match is ADDED and one that
  * ceases to is DELETED. Throws 410 when the history that it needs is gone, 400 for options that do not go together.
  */
-export function watch(cache: ResourceCache, context: Context, sink: WatchSink): () => void {
+export function watch(cache: ResourceCache, context: Context, sink: WatchSink): Watching {
   const { options, namespace, served, name } = context;
   const accepts = predicateOf(served.kind, options);
   const prefix = namespace ? `${cache.prefix}${namespace}/` : cache.prefix;
@@ -30,22 +39,46 @@ export function watch(cache: ResourceCache, context: Context, sink: WatchSink): 
   const streamed = options.sendInitialEvents === true;
   if (streamed && wanted > cache.revision) throw tooLargeRevision(wanted, cache.revision);
 
-  const onEvent = (event: CacheEvent) => {
-    if (event.revision <= wanted || !mine(event.entry.key)) return;
+  const { view } = served;
+  const order = new InOrder();
+  let stopped = false;
+  const fail = (error: unknown) => {
+    if (!stopped) sink.fail(error);
+    stopped = true;
+  };
+  const show = (event: CacheEvent) => {
+    if (stopped) return;
     const was = event.previous !== undefined && (!accepts || accepts(event.previous.object));
     const is = !event.deleted && (!accepts || accepts(event.entry.object));
     if (is) sink.event(was ? 'MODIFIED' : 'ADDED', event);
     else if (was) sink.event('DELETED', event.deleted ? event : event.departure);
   };
+  const onEvent = (event: CacheEvent) => {
+    if (event.revision <= wanted || !mine(event.entry.key)) return;
+    if (view) order.push(view.event(event), show, fail);
+    else show(event);
+  };
+  const showInitial = (entries: Iterable<Entry>) => {
+    for (const entry of entries) if (!stopped && (!accepts || accepts(entry.object))) sink.initial(entry);
+  };
+  const bookmark = (revision: number, initialEnd: boolean) =>
+    order.push(revision, (at) => stopped || sink.bookmark(at, initialEnd), fail);
+  const started = (unwatch: () => void): Watching => ({
+    stop() {
+      stopped = true;
+      unwatch();
+    },
+    bookmark: () => bookmark(cache.revision, false),
+  });
 
-  if (!streamed && wanted > 0) return cache.watch(wanted, onEvent);
+  if (!streamed && wanted > 0) return started(cache.watch(wanted, onEvent));
   if (options.sendInitialEvents !== false || !options.resourceVersion) {
-    for (const entry of cache.range(only ?? prefix)) {
-      if (mine(entry.key) && (!accepts || accepts(entry.object))) sink.initial(entry);
-    }
+    const all = only === undefined ? cache.range(prefix) : [cache.get(only)].filter((e) => e !== undefined);
+    if (view) order.push(view.entries([...all]), showInitial, fail);
+    else showInitial(all);
   }
-  if (streamed && options.allowWatchBookmarks) sink.bookmark(cache.revision, true);
-  return cache.watch(cache.revision, onEvent);
+  if (streamed && options.allowWatchBookmarks) bookmark(cache.revision, true);
+  return started(cache.watch(cache.revision, onEvent));
 }
 
 /** Checks options that do not go together. Throws 422. */

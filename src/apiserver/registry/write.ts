@@ -17,7 +17,7 @@ import {
 import { demandRight } from '../authz/demand.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { type Admission, type Context, fieldManagerOf, isDryRun } from '../context.ts';
+import { type Admission, type Context, fieldManagerOf, isDryRun, type TypeName } from '../context.ts';
 import { insert, remove, replace, retrying } from './commit.ts';
 import { generatedName, hasGeneration, settle, stampNew, stampUpdate } from './metadata.ts';
 import { keyFor } from './read.ts';
@@ -42,7 +42,7 @@ export async function create(
   body: AnyObject,
   applied = false,
 ): Promise<Entry> {
-  const { kind, toStorage } = context.served;
+  const { kind, view } = context.served;
   const cache = cacheOf(registry, context);
   settle(context, body);
   if (body.metadata.resourceVersion)
@@ -54,15 +54,21 @@ export async function create(
     throw invalid(kind, '', [field('metadata', 'name').required('name or generateName is required')]);
   }
   kind.rules.defaults?.(object);
-  const status = object.status;
-  stampNew(context, object, registry.random, registry.uuid());
-  if ('status' in kind.subresources && kind.rules.prepareCreate === undefined) delete object.status;
+  const ownStatus = 'status' in kind.subresources;
+  // Whoever writes owns what he wrote, not what admission makes of it.
+  const { status } = object;
+  if (ownStatus) delete object.status;
+  if (!applied) manage(registry, context, object, undefined);
+  if (ownStatus && status !== undefined) object.status = status;
   const admission: Admission = { context, operation: 'CREATE', object, old: undefined, subresource: '' };
   await admit(registry, admission, 'mutate');
   object = admission.object!;
+  settle(context, object);
+  stampNew(context, object, registry.random, registry.uuid());
+  if (ownStatus && kind.rules.prepareCreate === undefined) delete object.status;
+  const given = object.status;
   kind.rules.prepareCreate?.(object, writeContext(registry, context));
-  if (status !== undefined && object.status === status && 'status' in kind.subresources) delete object.status;
-  if (!applied) manage(registry, context, object, undefined);
+  if (given !== undefined && object.status === given && ownStatus) delete object.status;
 
   for (let attempt = 0; ; attempt++) {
     const undo = allocate(registry, context, object, undefined);
@@ -76,7 +82,7 @@ export async function create(
       if (cache.get(key)) throw alreadyExists(kind, object.metadata.name!);
       const last: Admission = { ...admission, object, alongside: [] };
       await admit(registry, last, 'validate');
-      const stored = toStorage ? toStorage(object) : object;
+      const stored = view ? await view.toStorage(object) : object;
       const entry = await insert(cache, registry, context, key, stored, last.alongside);
       if (isDryRun(context)) undo();
       context.code = 201;
@@ -136,6 +142,15 @@ export interface UpdateOptions {
   applied?: boolean;
   /** Creates the object when it is not there; the draft that `transform` would get is then undefined. */
   createMissing?: (() => AnyObject) | undefined;
+  /** Admission has seen what was asked for already (a binding), or sees the body of a subresource. */
+  admission?: 'done' | AdmittedBody;
+}
+
+/** A subresource whose body is of a kind of its own: admission sees and changes that. */
+export interface AdmittedBody {
+  type: TypeName;
+  of(object: AnyObject): AnyObject;
+  into(draft: AnyObject, body: AnyObject): void;
 }
 
 /** Updates an object or its status, again and again while others are faster, unless the client pinned a version. */
@@ -157,12 +172,14 @@ export async function update(
       if (!entry) {
         if (!options.createMissing) throw notFound(kind, context.name!);
         demandRight(registry.authorizer, context, 'create');
+        context.annotations ??= {};
         const creation: Context = { ...context, verb: 'create' };
         const made = await create(registry, creation, options.createMissing(), options.applied);
         context.code = creation.code;
         return made;
       }
-      const old = context.served.fromStorage ? context.served.fromStorage(entry.object) : entry.object;
+      const { view } = context.served;
+      const old = view ? (await view.entry(entry)).object : entry.object;
       const object = await transform(old);
       pinned =
         Boolean(object.metadata?.resourceVersion) &&
@@ -182,7 +199,7 @@ async function updateOnce(
   options: UpdateOptions,
   stale: boolean,
 ): Promise<Entry> {
-  const { kind, toStorage } = context.served;
+  const { kind, view } = context.served;
   const rules = kind.rules;
   settle(context, draft);
   if (stale) {
@@ -199,6 +216,14 @@ async function updateOnce(
   }
   stampUpdate(context, draft, old);
   rules.defaults?.(draft);
+  const ownStatus = 'status' in kind.subresources;
+  const keepOthers = (object: AnyObject) => {
+    if (context.subresource === 'status') keepAllBut('status', object, old);
+    else if (!context.subresource && ownStatus) restore(object, old, 'status');
+  };
+  keepOthers(draft);
+  // Whoever writes owns what he wrote, not what admission makes of it.
+  if (!options.applied) manage(registry, context, draft, old);
   const admission: Admission = {
     context,
     operation: 'UPDATE',
@@ -206,23 +231,21 @@ async function updateOnce(
     old,
     subresource: context.subresource ?? '',
   };
-  await admit(registry, admission, 'mutate');
-  const object = admission.object!;
-  const how = writeContext(registry, context);
-  const ownStatus = 'status' in kind.subresources;
-  if (context.subresource === 'status') {
-    keepAllBut('status', object, old);
-    rules.prepareStatus?.(object, old, how);
-  } else if (!context.subresource) {
-    if (ownStatus) restore(object, old, 'status');
-    rules.prepareUpdate?.(object, old, how);
-  } else rules.prepareSubresource?.(object, old, how);
+  const object = await mutated(registry, admission, options.admission);
+  if (object !== draft) {
+    settle(context, object);
+    stampUpdate(context, object, old);
+  }
+  const how = { ...writeContext(registry, context), old };
+  keepOthers(object);
+  if (context.subresource === 'status') rules.prepareStatus?.(object, old, how);
+  else if (!context.subresource) rules.prepareUpdate?.(object, old, how);
+  else rules.prepareSubresource?.(object, old, how);
   // A status is an observation, and a binding is not the user's wish: neither is a new generation.
   const counted = !['status', 'binding'].includes(context.subresource ?? '') && hasGeneration(kind);
   if (counted && changesGeneration(kind.rules.generation, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  if (!options.applied) manage(registry, context, object, old);
   const undo = allocate(registry, context, object, old);
   try {
     check(context, old.metadata.name!, [
@@ -237,13 +260,13 @@ async function updateOnce(
           ]),
     ]);
     const last: Admission = { ...admission, object, alongside: [] };
-    await admit(registry, last, 'validate');
+    await validated(registry, last, options.admission);
     object.metadata.resourceVersion = old.metadata.resourceVersion;
-    if (unchanged(object, old)) {
+    const stored = view ? await view.toStorage(object) : object;
+    if (unchanged(stored, entry.object)) {
       undo();
       return entry;
     }
-    const stored = toStorage ? toStorage(object) : object;
     if (isFinished(object)) {
       await remove(registry.store, context, entry);
       undo();
@@ -258,6 +281,33 @@ async function updateOnce(
     undo();
     throw error;
   }
+}
+
+type How = UpdateOptions['admission'];
+const bodyOf = (admission: Admission, { type, of }: AdmittedBody): Admission => ({
+  ...admission,
+  type,
+  object: of(admission.object!),
+  old: of(admission.old!),
+});
+
+/** The object after the mutating plugins. */
+async function mutated(registry: Registry, admission: Admission, how: How): Promise<AnyObject> {
+  const draft = admission.object!;
+  if (how === 'done') return draft;
+  if (!how) {
+    await admit(registry, admission, 'mutate');
+    return admission.object!;
+  }
+  const shown = bodyOf(admission, how);
+  await admit(registry, shown, 'mutate');
+  how.into(draft, shown.object!);
+  return draft;
+}
+
+async function validated(registry: Registry, admission: Admission, how: How): Promise<void> {
+  if (how === 'done') return;
+  await admit(registry, how ? bodyOf(admission, how) : admission, 'validate');
 }
 
 /** Equal but for the times in managedFields: such a write changes nothing, and is not made. */

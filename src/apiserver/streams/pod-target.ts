@@ -4,7 +4,7 @@ import type { Kind } from '../../machinery/kind.ts';
 import type { KubeObject } from '../../machinery/meta.ts';
 import { badRequest, notFound, StatusError } from '../../machinery/status.ts';
 import type { Context } from '../context.ts';
-import { get, keyFor } from '../registry/read.ts';
+import { getStored, keyFor } from '../registry/read.ts';
 import { cacheOf } from '../registry/registry.ts';
 import type { ApiServer } from '../server.ts';
 import type { KubeletConnection, KubeletConnections } from './kubelet-connection.ts';
@@ -20,7 +20,7 @@ const containersOf = ({ spec }: Pod): Container[] => [
 
 /** The pod that a request names. Throws 404. */
 export const podOf = (server: ApiServer, context: Context): Pod =>
-  get(cacheOf(server.registry, context), { ...context, options: {} }).object as unknown as Pod;
+  getStored(cacheOf(server.registry, context), { ...context, options: {} }).object as unknown as Pod;
 
 /** The container meant: as asked, the one that there is, or the one that the pod says is its default. Throws 400. */
 export function containerOf(pod: Pod, asked: string): Container {

@@ -14,7 +14,7 @@ import {
 } from '../../machinery/status.ts';
 import type { Context } from '../context.ts';
 import { deleteOne } from '../registry/delete.ts';
-import { get } from '../registry/read.ts';
+import { getStored } from '../registry/read.ts';
 import { cacheOf, type Registry } from '../registry/registry.ts';
 import { update } from '../registry/write.ts';
 import type { SubresourceHandler } from './index.ts';
@@ -73,7 +73,7 @@ export const bindPod: SubresourceHandler = async (registry, context, body) => {
 /** A deletion that asks the disruption budgets first. Source: "API-initiated Eviction". */
 export const evictPod: SubresourceHandler = async (registry, context, body) => {
   const pods = { ...context, subresource: undefined };
-  const { object } = get(cacheOf(registry, context), pods);
+  const { object } = getStored(cacheOf(registry, context), pods);
   const pod = object as Pod;
   const { gracePeriodSeconds, preconditions, propagationPolicy, dryRun } = body.deleteOptions ?? {};
   const options = { ...context.options, ...(dryRun?.includes('All') ? { dryRun: 'All' as const } : {}) };
@@ -175,7 +175,7 @@ async function podPart(
   change: (draft: Pod, given: Pod, current: Pod) => void,
 ): ReturnType<SubresourceHandler> {
   const part: Context = { ...context, subresource: context.subresource };
-  if (context.verb === 'get') return { type: 'entry', entry: get(cacheOf(registry, context), context) };
+  if (context.verb === 'get') return { type: 'entry', entry: getStored(cacheOf(registry, context), context) };
   const entry = await update(registry, part, (current) => {
     const given = (context.verb === 'patch' ? patched(registry, context, current, body) : body) as Pod;
     const draft = clone(current) as Pod;

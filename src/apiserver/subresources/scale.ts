@@ -39,7 +39,10 @@ function scaleOf({ served: { kind } }: Context, object: AnyObject): AnyObject {
 /** `scale` of every kind that has replicas: reads and writes two numbers wherever the kind keeps them. */
 export const scale: SubresourceHandler = async (registry, context, body) => {
   if (context.verb === 'get') {
-    return { type: 'object', object: scaleOf(context, get(cacheOf(registry, context), context).object) };
+    return {
+      type: 'object',
+      object: scaleOf(context, (await get(cacheOf(registry, context), context)).object),
+    };
   }
   const entry = await update(registry, { ...context, subresource: context.subresource }, (current) => {
     const before = scaleOf(context, current);
@@ -57,5 +60,6 @@ export const scale: SubresourceHandler = async (registry, context, body) => {
     draft.metadata.resourceVersion = wanted.metadata?.resourceVersion;
     return draft;
   });
-  return { type: 'object', object: scaleOf(context, entry.object) };
+  const { view } = context.served;
+  return { type: 'object', object: scaleOf(context, (view ? await view.entry(entry) : entry).object) };
 };

@@ -5,7 +5,7 @@ import type { AnyObject } from '../../machinery/meta.ts';
 import { conflict, field, forbidden, invalid, notFound } from '../../machinery/status.ts';
 import type { TokenAuthority } from '../authn/service-account.ts';
 import { nodeOf } from '../authz/node.ts';
-import { get } from '../registry/read.ts';
+import { getStored } from '../registry/read.ts';
 import { cacheOf } from '../registry/registry.ts';
 import type { SubresourceHandler } from './index.ts';
 
@@ -13,7 +13,7 @@ import type { SubresourceHandler } from './index.ts';
 export const requestToken =
   (tokens: TokenAuthority): SubresourceHandler =>
   async (registry, context, body) => {
-    const account = get(cacheOf(registry, context), context).object;
+    const account = getStored(cacheOf(registry, context), context).object;
     const spec = body?.spec ?? {};
     const wanted = spec.expirationSeconds ?? 3600;
     const bad = (message: string) =>

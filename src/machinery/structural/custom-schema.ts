@@ -15,6 +15,8 @@ export interface CustomSchema {
   type: string;
   /** Drops unknown fields, in place; gives their paths. */
   prune(object: AnyObject): string[];
+  /** Whether anything in it has a default. */
+  hasDefaults: boolean;
   /** Fills in defaults, in place. */
   applyDefaults(object: AnyObject): void;
   /** Errors of values and of rules; rules of change need the old object. */
@@ -30,6 +32,7 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
   return {
     schemas,
     type,
+    hasDefaults: defaults,
     prune: (object) => checkFields(object, type, schemas, { types: false }).unknown,
     applyDefaults(object) {
       if (defaults) applyDefaults(object, schema);
