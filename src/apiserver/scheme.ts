@@ -34,17 +34,20 @@ export interface Served {
 export class Scheme {
   readonly #byResource = new Map<string, Served>();
   readonly #byKind = new Map<string, Served>();
+  #sharing: Map<Kind<any>, Served[]> | undefined;
   readonly #listeners = new Set<() => void>();
 
   add(served: Served): void {
     const { kind } = served;
     this.#byResource.set(`${apiVersionOf(kind)}/${kind.plural}`, served);
     this.#byKind.set(`${apiVersionOf(kind)}/${kind.kind}`, served);
+    this.#sharing = undefined;
     for (const changed of this.#listeners) changed();
   }
   remove(kind: Kind<any>): void {
     this.#byResource.delete(`${apiVersionOf(kind)}/${kind.plural}`);
     this.#byKind.delete(`${apiVersionOf(kind)}/${kind.kind}`);
+    this.#sharing = undefined;
     for (const changed of this.#listeners) changed();
   }
   resource(group: string, version: string, plural: string): Served | undefined {
@@ -52,6 +55,11 @@ export class Scheme {
   }
   kind(apiVersion: string, kind: string): Served | undefined {
     return this.#byKind.get(`${apiVersion}/${kind}`);
+  }
+  /** All forms in which what is stored as `storage` is served. */
+  sharing(storage: Kind<any>): readonly Served[] {
+    this.#sharing ??= Map.groupBy(this.#byResource.values(), (served) => served.storage);
+    return this.#sharing.get(storage) ?? [];
   }
   all(): Served[] {
     return [...this.#byResource.values()];

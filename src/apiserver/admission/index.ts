@@ -1,5 +1,8 @@
 import { privilegeEscalation } from '../authz/escalation.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
+import { mutatingWebhooks } from '../webhooks/mutating.ts';
+import type { Observe } from '../webhooks/outcome.ts';
+import { validatingWebhooks } from '../webhooks/validating.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -11,7 +14,7 @@ import { serviceAccount } from './service-account.ts';
 import { defaultIngressClass, defaultStorageClass, storageObjectInUseProtection } from './storage.ts';
 
 /** The plugins, in the order in which they see a write. Quotas come last: what others refuse is not counted. */
-export const admissionChain = (registry: Registry): AdmissionPlugin[] => {
+export const admissionChain = (registry: Registry, observeWebhook: Observe = () => {}): AdmissionPlugin[] => {
   const { caches, random, authorizer } = registry;
   return [
     namespaceLifecycle(caches),
@@ -27,6 +30,9 @@ export const admissionChain = (registry: Registry): AdmissionPlugin[] => {
     runtimeClass(caches),
     defaultIngressClass(caches),
     privilegeEscalation(authorizer),
+    // Policies, in either phase, come before webhooks.
+    mutatingWebhooks(registry, observeWebhook),
+    validatingWebhooks(registry, observeWebhook),
     resourceQuota(registry),
   ];
 };

@@ -9,7 +9,10 @@ const immortal = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 export const namespaceLifecycle = (caches: Caches): AdmissionPlugin => ({
   name: 'NamespaceLifecycle',
   on: ({ context, operation }) =>
-    (operation === 'CREATE' && context.served.kind.namespaced) ||
+    // Who asks for what he may do there is answered.
+    (operation === 'CREATE' &&
+      context.served.kind.namespaced &&
+      context.served.kind.group !== 'authorization.k8s.io') ||
     (operation === 'DELETE' && context.plural === 'namespaces'),
   mutate({ context, object, operation }) {
     if (operation !== 'CREATE') return;

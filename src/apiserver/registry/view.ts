@@ -100,7 +100,10 @@ export class InOrder {
   #last: Promise<void> | undefined;
 
   push<T>(value: MaybePromise<T>, use: (value: T) => void, fail: (error: unknown) => void): void {
-    if (!this.#last && !isPromise(value)) return use(value);
+    if (!this.#last && !isPromise(value)) {
+      use(value);
+      return;
+    }
     // Whoever comes later waits for his turn, and a failure waits with him.
     const settled = Promise.resolve(value).then(
       (given) => () => use(given),

@@ -2,6 +2,7 @@ import { clone } from '../../machinery/meta.ts';
 import type { TokenAuthority } from '../authn/service-account.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import { update } from '../registry/write.ts';
+import { admitBody } from './admit-body.ts';
 import type { SubresourceHandler, SubresourceHandlers } from './index.ts';
 import { finalizeNamespace } from './namespace.ts';
 import { patched } from './patched.ts';
@@ -22,6 +23,12 @@ const approval: SubresourceHandler = async (registry, context, body) => ({
   }),
 });
 
+/** A question, which is answered and never stored: admission sees it as a creation. */
+const asked =
+  (answer: SubresourceHandler): SubresourceHandler =>
+  async (registry, context, body) =>
+    answer(registry, context, await admitBody(registry, context, context.served.kind, body));
+
 /** What is done differently from the generic verbs. */
 export const subresourceHandlers = (tokens: TokenAuthority, authorizer: Authorizer): SubresourceHandlers => ({
   '*/scale': scale,
@@ -33,10 +40,10 @@ export const subresourceHandlers = (tokens: TokenAuthority, authorizer: Authoriz
   'namespaces/finalize': finalizeNamespace,
   'serviceaccounts/token': requestToken(tokens),
   'certificatesigningrequests.certificates.k8s.io/approval': approval,
-  'tokenreviews.authentication.k8s.io': tokenReview(tokens),
-  'selfsubjectreviews.authentication.k8s.io': selfSubjectReview,
-  'subjectaccessreviews.authorization.k8s.io': subjectAccessReview(authorizer, false),
-  'localsubjectaccessreviews.authorization.k8s.io': subjectAccessReview(authorizer, false),
-  'selfsubjectaccessreviews.authorization.k8s.io': subjectAccessReview(authorizer, true),
-  'selfsubjectrulesreviews.authorization.k8s.io': selfSubjectRulesReview(authorizer),
+  'tokenreviews.authentication.k8s.io': asked(tokenReview(tokens)),
+  'selfsubjectreviews.authentication.k8s.io': asked(selfSubjectReview),
+  'subjectaccessreviews.authorization.k8s.io': asked(subjectAccessReview(authorizer, false)),
+  'localsubjectaccessreviews.authorization.k8s.io': asked(subjectAccessReview(authorizer, false)),
+  'selfsubjectaccessreviews.authorization.k8s.io': asked(subjectAccessReview(authorizer, true)),
+  'selfsubjectrulesreviews.authorization.k8s.io': asked(selfSubjectRulesReview(authorizer)),
 });

@@ -17,6 +17,7 @@ import { deleteOne } from '../registry/delete.ts';
 import { getStored } from '../registry/read.ts';
 import { cacheOf, type Registry } from '../registry/registry.ts';
 import { update } from '../registry/write.ts';
+import { admitBody } from './admit-body.ts';
 import type { SubresourceHandler } from './index.ts';
 import { patched } from './patched.ts';
 
@@ -31,8 +32,12 @@ const success = (code: number): { type: 'object'; object: AnyObject } => ({
   },
 });
 
+const bindingType = { group: '', version: 'v1', kind: 'Binding' };
+const evictionType = { group: 'policy', version: 'v1', kind: 'Eviction' };
+
 /** Assigns a pod to a node, once. */
-export const bindPod: SubresourceHandler = async (registry, context, body) => {
+export const bindPod: SubresourceHandler = async (registry, context, given) => {
+  const body = await admitBody(registry, context, bindingType, given);
   const name = context.name ?? body.metadata?.name;
   const node = body.target?.name;
   if (!node) throw badRequest('target.name is required');
@@ -43,35 +48,41 @@ export const bindPod: SubresourceHandler = async (registry, context, body) => {
   const pods = registry.scheme.resource('', 'v1', 'pods')!;
   const binding: Context = { ...context, plural: 'pods', name, subresource: 'binding', served: pods };
   const uid = body.metadata?.uid;
-  await update(registry, binding, (current) => {
-    const pod = clone(current) as Pod;
-    const refuse = (why: string) => conflict({ group: '', plural: 'pods/binding' }, name, why);
-    if (uid && pod.metadata.uid !== uid)
-      throw refuse(
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
-      );
-    if (pod.metadata.deletionTimestamp)
-      throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
-    if (pod.spec.nodeName) throw refuse(`pod ${name} is already assigned to node "${pod.spec.nodeName}"`);
-    if (pod.spec.schedulingGates?.length) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
-    pod.spec.nodeName = node;
-    if (body.metadata?.annotations)
-      pod.metadata.annotations = { ...pod.metadata.annotations, ...body.metadata.annotations };
-    const now = time(context.nowMs);
-    const rest = (pod.status?.conditions ?? []).filter((c) => c.type !== 'PodScheduled');
-    const observed = pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {};
-    pod.status = {
-      ...pod.status,
-      conditions: [...rest, { type: 'PodScheduled', status: 'True', lastTransitionTime: now, ...observed }],
-    };
-    return pod;
-  });
+  await update(
+    registry,
+    binding,
+    (current) => {
+      const pod = clone(current) as Pod;
+      const refuse = (why: string) => conflict({ group: '', plural: 'pods/binding' }, name, why);
+      if (uid && pod.metadata.uid !== uid)
+        throw refuse(
+          `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
+        );
+      if (pod.metadata.deletionTimestamp)
+        throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
+      if (pod.spec.nodeName) throw refuse(`pod ${name} is already assigned to node "${pod.spec.nodeName}"`);
+      if (pod.spec.schedulingGates?.length) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
+      pod.spec.nodeName = node;
+      if (body.metadata?.annotations)
+        pod.metadata.annotations = { ...pod.metadata.annotations, ...body.metadata.annotations };
+      const now = time(context.nowMs);
+      const rest = (pod.status?.conditions ?? []).filter((c) => c.type !== 'PodScheduled');
+      const observed = pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {};
+      pod.status = {
+        ...pod.status,
+        conditions: [...rest, { type: 'PodScheduled', status: 'True', lastTransitionTime: now, ...observed }],
+      };
+      return pod;
+    },
+    { admission: 'done' },
+  );
   context.code = 201;
   return success(201);
 };
 
 /** A deletion that asks the disruption budgets first. Source: "API-initiated Eviction". */
-export const evictPod: SubresourceHandler = async (registry, context, body) => {
+export const evictPod: SubresourceHandler = async (registry, context, given) => {
+  const body = await admitBody(registry, context, evictionType, given);
   const pods = { ...context, subresource: undefined };
   const { object } = getStored(cacheOf(registry, context), pods);
   const pod = object as Pod;
@@ -80,11 +91,8 @@ export const evictPod: SubresourceHandler = async (registry, context, body) => {
   const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
   if (!finished && pod.status?.phase !== 'Pending' && !pod.metadata.deletionTimestamp)
     await askBudget(registry, { ...context, options }, pod);
-  await deleteOne(registry, {
-    ...pods,
-    verb: 'delete',
-    options: { ...options, gracePeriodSeconds, preconditions, propagationPolicy },
-  });
+  const deletion = { ...options, gracePeriodSeconds, preconditions, propagationPolicy };
+  await deleteOne(registry, { ...pods, verb: 'delete', options: deletion }, true);
   context.code = 201;
   return success(201);
 };
@@ -111,28 +119,36 @@ async function askBudget(registry: Registry, context: Context, pod: Pod): Promis
     subresource: 'status',
     served,
   };
-  await update(registry, of, (current) => {
-    const budget = clone(current) as unknown as PodDisruptionBudget;
-    const status = (budget.status ??= {} as NonNullable<PodDisruptionBudget['status']>);
-    if ((status.observedGeneration ?? 0) < (budget.metadata.generation ?? 0)) {
-      throw tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10);
-    }
-    if ((status.disruptionsAllowed ?? 0) <= 0) {
-      const refused = tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0);
-      refused.status.details = {
-        causes: [
-          {
-            reason: 'DisruptionBudget',
-            message: `The disruption budget ${name} needs ${status.desiredHealthy} healthy pods and has ${status.currentHealthy} currently`,
-          },
-        ],
-      };
-      throw refused;
-    }
-    status.disruptionsAllowed!--;
-    status.disruptedPods = { ...status.disruptedPods, [pod.metadata.name!]: time(context.nowMs) };
-    return budget as unknown as AnyObject;
-  });
+  await update(
+    registry,
+    of,
+    (current) => {
+      const budget = clone(current) as unknown as PodDisruptionBudget;
+      const status = (budget.status ??= {} as NonNullable<PodDisruptionBudget['status']>);
+      if ((status.observedGeneration ?? 0) < (budget.metadata.generation ?? 0)) {
+        throw tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10);
+      }
+      if ((status.disruptionsAllowed ?? 0) <= 0) {
+        const refused = tooManyRequests(
+          "Cannot evict pod as it would violate the pod's disruption budget.",
+          0,
+        );
+        refused.status.details = {
+          causes: [
+            {
+              reason: 'DisruptionBudget',
+              message: `The disruption budget ${name} needs ${status.desiredHealthy} healthy pods and has ${status.currentHealthy} currently`,
+            },
+          ],
+        };
+        throw refused;
+      }
+      status.disruptionsAllowed!--;
+      status.disruptedPods = { ...status.disruptedPods, [pod.metadata.name!]: time(context.nowMs) };
+      return budget as unknown as AnyObject;
+    },
+    { admission: 'done' },
+  );
 }
 
 /** Adds ephemeral containers: nothing else of the pod may change this way. */

@@ -36,6 +36,8 @@ function scaleOf({ served: { kind } }: Context, object: AnyObject): AnyObject {
   };
 }
 
+const scaleType = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
+
 /** `scale` of every kind that has replicas: reads and writes two numbers wherever the kind keeps them. */
 export const scale: SubresourceHandler = async (registry, context, body) => {
   if (context.verb === 'get') {
@@ -44,21 +46,28 @@ export const scale: SubresourceHandler = async (registry, context, body) => {
       object: scaleOf(context, (await get(cacheOf(registry, context), context)).object),
     };
   }
-  const entry = await update(registry, { ...context, subresource: context.subresource }, (current) => {
-    const before = scaleOf(context, current);
-    const wanted =
-      context.verb === 'patch' ? patched(registry, context, before, body, 'autoscaling.v1.Scale') : body;
-    const replicas = wanted?.spec?.replicas ?? 0;
+  const replicasOf = (given: any): number => {
+    const replicas = given?.spec?.replicas ?? 0;
     if (typeof replicas !== 'number') throw badRequest('spec.replicas must be a number');
-    if (replicas < 0) {
-      throw invalid({ group: 'autoscaling', kind: 'Scale' }, context.name!, [
-        field('spec', 'replicas').invalid(replicas, 'must be greater than or equal to 0'),
-      ]);
-    }
+    if (replicas >= 0) return replicas;
+    throw invalid({ group: 'autoscaling', kind: 'Scale' }, context.name!, [
+      field('spec', 'replicas').invalid(replicas, 'must be greater than or equal to 0'),
+    ]);
+  };
+  const of = (object: AnyObject) => scaleOf(context, object);
+  const into = (draft: AnyObject, given: unknown) =>
+    set(draft, context.served.kind.rules.scale!.specReplicas, replicasOf(given));
+  const change = (current: AnyObject): AnyObject => {
+    const wanted =
+      context.verb === 'patch' ? patched(registry, context, of(current), body, 'autoscaling.v1.Scale') : body;
     const draft = clone(current);
-    set(draft, context.served.kind.rules.scale!.specReplicas, replicas);
-    draft.metadata.resourceVersion = wanted.metadata?.resourceVersion;
+    into(draft, wanted);
+    draft.metadata.resourceVersion = wanted?.metadata?.resourceVersion;
     return draft;
+  };
+  const admission = { type: scaleType, of, into };
+  const entry = await update(registry, { ...context, annotations: (context.annotations ??= {}) }, change, {
+    admission,
   });
   const { view } = context.served;
   return { type: 'object', object: scaleOf(context, (view ? await view.entry(entry) : entry).object) };

@@ -7,12 +7,16 @@ import type { TokenAuthority } from '../authn/service-account.ts';
 import { nodeOf } from '../authz/node.ts';
 import { getStored } from '../registry/read.ts';
 import { cacheOf } from '../registry/registry.ts';
+import { admitBody } from './admit-body.ts';
 import type { SubresourceHandler } from './index.ts';
+
+const tokenRequest = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
 
 /** Mints a token for a service account, bound to a pod or a secret if asked. Source: TokenRequest v1. */
 export const requestToken =
   (tokens: TokenAuthority): SubresourceHandler =>
-  async (registry, context, body) => {
+  async (registry, context, given) => {
+    const body = await admitBody(registry, context, tokenRequest, given);
     const account = getStored(cacheOf(registry, context), context).object;
     const spec = body?.spec ?? {};
     const wanted = spec.expirationSeconds ?? 3600;

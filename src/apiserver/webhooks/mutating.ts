@@ -1,0 +1,175 @@
+import type { MutatingWebhook } from '../../api/admissionregistration/v1.gen.ts';
+import { cannotHandle, checkFields } from '../../machinery/decode.ts';
+import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
+import { jsonPatch } from '../../machinery/patch/json.ts';
+import { internalError, isStatusError } from '../../machinery/status.ts';
+import type { Admission, Context } from '../context.ts';
+import { typeIdOf } from '../http/encode.ts';
+import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
+import { attributesOf } from './attributes.ts';
+import { type Invocation, invocationOf, isExempt } from './call.ts';
+import { type Hook, mutatingHooks } from './hooks.ts';
+import { convertTo } from './match.ts';
+import { type Observe, outcomeOf } from './outcome.ts';
+
+const NAME = 'MutatingAdmissionWebhook';
+
+/** What the plugin remembers between the two rounds. */
+interface Rounds {
+  /** Webhooks called so far that want to know of what is changed after them. */
+  called: Set<string>;
+  /** Those of them for which there is something new. */
+  again: Set<string>;
+  /** The object as the first round left it. */
+  output?: AnyObject;
+}
+
+/** Asks webhooks, one after the other, what they want changed. Source: "Dynamic Admission Control". */
+export const mutatingWebhooks = (registry: Registry, observe: Observe): AdmissionPlugin => {
+  const hooks = mutatingHooks(registry.caches);
+  return {
+    name: NAME,
+    on: (admission) => hooks().length > 0 && !isExempt({ admission }),
+    mutate: (admission) => askAll(registry, hooks(), admission, observe),
+  };
+};
+
+function roundsOf(admission: Admission): Rounds {
+  admission.reinvocation ??= { again: false, wanted: false, state: new Map() };
+  const { state } = admission.reinvocation;
+  let rounds = state.get(NAME) as Rounds | undefined;
+  if (!rounds) {
+    rounds = { called: new Set(), again: new Set() };
+    state.set(NAME, rounds);
+  }
+  return rounds;
+}
+
+/** Those that were called, and want it, are called once more. */
+function callAgain(rounds: Rounds): void {
+  for (const id of rounds.called) rounds.again.add(id);
+  rounds.called.clear();
+}
+
+async function askAll(
+  registry: Registry,
+  hooks: readonly Hook<MutatingWebhook>[],
+  admission: Admission,
+  observe: Observe,
+): Promise<void> {
+  const rounds = roundsOf(admission);
+  const { reinvocation } = admission;
+  const again = reinvocation!.again;
+  if (again && rounds.output && !equal(rounds.output, admission.object)) callAgain(rounds);
+  for (const [i, hook] of hooks.entries()) {
+    if (again && !rounds.again.has(hook.id)) continue;
+    const invocation = await invocationOf(registry, hook, attributesOf(admission));
+    if (!invocation) continue;
+    const changed = await askOne(
+      registry,
+      invocation,
+      admission,
+      observe,
+      `round_${again ? 1 : 0}_index_${i}`,
+    );
+    if (changed) {
+      callAgain(rounds);
+      reinvocation!.wanted = true;
+    }
+    if (hook.webhook.reinvocationPolicy === 'IfNeeded') rounds.called.add(hook.id);
+  }
+  if (rounds.called.size || rounds.again.size) rounds.output = clone(admission.object);
+}
+
+/** Whether the webhook changed the object. Throws what refuses the request. */
+async function askOne(
+  registry: Registry,
+  invocation: Invocation<MutatingWebhook>,
+  admission: Admission,
+  observe: Observe,
+  at: string,
+): Promise<boolean> {
+  const { hook } = invocation;
+  const { context } = admission;
+  const { name } = hook.webhook;
+  const outcome = await outcomeOf(registry, invocation, 'admit', observe);
+  const noted = (mutated: boolean) => {
+    const annotation = { configuration: hook.configuration, webhook: name, mutated };
+    context.annotations ??= {};
+    context.annotations[`mutation.webhook.admission.k8s.io/${at}`] = JSON.stringify(annotation);
+    return mutated;
+  };
+  if ('refused' in outcome) {
+    noted(false);
+    throw outcome.refused;
+  }
+  if ('ignored' in outcome) {
+    noted(false);
+    if (!outcome.ignored.canceled)
+      context.annotations![`failed-open.mutation.webhook.admission.k8s.io/${at}`] = name;
+    return false;
+  }
+  const { patch } = outcome.answer;
+  if (!patch?.length) return noted(false);
+  if (!admission.object) {
+    throw internalError(
+      `admission webhook ${JSON.stringify(name)} attempted to modify the object, which is not supported for this operation`,
+    );
+  }
+  const before = admission.object;
+  admission.object = await patched(registry, invocation, patch, admission);
+  keepManagedFields(context, before, admission.object);
+  context.detailedAnnotations ??= {};
+  context.detailedAnnotations[`patch.webhook.admission.k8s.io/${at}`] = JSON.stringify({
+    ...{ configuration: hook.configuration, webhook: name, patch, patchType: 'JSONPatch' },
+  });
+  return noted(!equal(before, admission.object));
+}
+
+/** The object after a webhook's patch: read as if it had come from a client, in the form in which the webhook had it. */
+async function patched(
+  registry: Registry,
+  { asked, matched }: Invocation,
+  patch: unknown[],
+  { context, type }: Admission,
+): Promise<AnyObject> {
+  const served = matched.served ?? context.served;
+  let draft: AnyObject;
+  try {
+    draft = clone(jsonPatch(asked.object!, patch));
+  } catch (error) {
+    if (!isStatusError(error)) throw error;
+    throw internalError(error.status.details?.causes?.[0]?.message ?? error.message);
+  }
+  if (typeof draft !== 'object' || draft === null || Array.isArray(draft))
+    throw internalError('the patched object is not an object');
+  const { kind } = served;
+  const typeId = type ? typeIdOf(registry.scheme, draft.apiVersion ?? '', type.kind) : kind.type;
+  if (typeId) {
+    const { errors } = checkFields(draft, typeId, registry.schemas, { types: !served.custom });
+    if (errors.length) throw internalError(cannotHandle(kind.kind, kind.version, errors[0]!).message);
+  }
+  draft.metadata ??= {};
+  if (type) return draft;
+  kind.rules.defaults?.(draft);
+  return matched.served ? { ...(await convertTo(served, context.served, draft)) } : draft;
+}
+
+/** A webhook that writes nonsense into managedFields has none of it stored. */
+function keepManagedFields(context: Context, before: AnyObject, now: AnyObject): void {
+  const fields = now.metadata.managedFields as unknown;
+  if (fields === undefined || fields === before.metadata?.managedFields) return;
+  const good = (entry: any) =>
+    (entry?.operation === 'Apply' || entry?.operation === 'Update') &&
+    typeof entry.apiVersion === 'string' &&
+    entry.fieldsType === 'FieldsV1' &&
+    typeof entry.fieldsV1 === 'object' &&
+    entry.fieldsV1 !== null;
+  if (Array.isArray(fields) && fields.every(good)) return;
+  const { managedFields } = before.metadata;
+  if (managedFields) now.metadata.managedFields = managedFields;
+  else delete now.metadata.managedFields;
+  context.warnings.push(
+    '.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: an entry is not valid',
+  );
+}
