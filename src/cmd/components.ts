@@ -15,7 +15,7 @@ import { connectRuntime } from '../cri/node/containerd-client.ts';
 import { cniBinDir } from '../cri/node/install.ts';
 import { dnsSockets } from '../dns/node/sockets.ts';
 import { startDns } from '../dns/start.ts';
-import { embeddedStore } from '../etcd/node/embedded.ts';
+import { embeddedStore, takeOverFormat1 } from '../etcd/node/embedded.ts';
 import { remoteStore } from '../etcd/node/grpc-client.ts';
 import { startEtcdServer } from '../etcd/node/grpc-server.ts';
 import { iptables } from '../kube-proxy/node/iptables.ts';
@@ -134,6 +134,7 @@ export const apiserver = component(
     const place = placeOf({ name: flags.name!, 'data-dir': flags['data-dir'] });
     const certificates = await certificatesIn(join(place.dataDir, 'pki'), systemClock.now());
     const servers = flags['etcd-servers'];
+    if (!servers) await takeOverFormat1(join(place.dataDir, 'etcd'));
     const pem = (name: string) => (flags[name] ? Buffer.from(text(flags[name])) : undefined);
     const store = servers
       ? await remoteStore({
@@ -210,6 +211,7 @@ export const etcd = component(
     const pem = (path: string): Buffer => Buffer.from(text(path));
     const tls = cert &&
       key && { cert: pem(cert), key: pem(key), ...(clientCA ? { clientCA: pem(clientCA) } : {}) };
+    await takeOverFormat1(flags['data-dir']!);
     const store = embeddedStore(flags['data-dir']!);
     try {
       const server = await startEtcdServer({

@@ -1,3 +1,5 @@
+import type { Version } from './key-index.ts';
+
 /** One change of one key: what a backend keeps. `version` 0 is a deletion. */
 export interface Change {
   key: string;
@@ -5,6 +7,8 @@ export interface Change {
   createRevision: number;
   version: number;
   lease?: number;
+  /** When it was decided, in milliseconds since 1970; never less than that of an earlier revision. 0: not known. */
+  time: number;
   decoded?: unknown;
 }
 
@@ -12,6 +16,8 @@ export interface Change {
 export interface Revision {
   revision: number;
   changes: Change[];
+  /** What the index has of each change: `append` notes there where it has put it. */
+  versions: Version[];
 }
 
 /** `append` failed, nothing of the batch is kept, and the backend can go on: a full disk, most often. */
@@ -25,25 +31,24 @@ export interface LeaseRecord {
 
 /** Where revisions are kept. The MVCC store above it keeps the index, and calls `append` with one batch at a time. */
 export interface Backend {
+  /** Tells of everything that is kept, once, before anything else is asked; a key's older changes before its newer ones. */
+  load(add: (version: Version) => void): { revision: number; compactRevision: number; leases: LeaseRecord[] };
   /**
    * Resolves when the batch is durable, all or none of it. Rejects with NothingWrittenError when none of it is kept; after
    * any other rejection nobody knows what is, and the store stops.
    */
   append(batch: Revision[]): Promise<void>;
-  read(revision: number, sub: number): Change | undefined;
-  /** Revisions from `from` to `to`, both included, in order. Compacted changes are left out. */
-  scan(from: number, to: number): Iterable<{ revision: number; sub: number; change: Change }>;
-  /** As `scan` of all there is, at the start: values are checked, and not handed out. */
-  scanKeys(): Iterable<{ revision: number; sub: number; change: Omit<Change, 'value' | 'decoded'> }>;
+  /** The change that a version stands for; undefined once it is compacted. */
+  read(version: Version): Change | undefined;
   /**
-   * Forgets these changes, in this order, and remembers that history before `revision` is gone. It may stop half-way (a
-   * crash): a key's older changes come before its deletion in `drop`, so that no key comes back.
+   * Remembers that history before `revision` is gone, and forgets these versions. They may come back from `load` after a
+   * restart: the index is then compacted at `revision` again, with the same result.
    */
-  compact(revision: number, drop: { revision: number; sub: number }[]): Promise<void>;
+  compact(revision: number, dropped: Version[]): Promise<void>;
   putLease(lease: LeaseRecord): Promise<void>;
   removeLease(id: number): Promise<void>;
-  /** What was kept before this start. */
-  readonly initial: { revision: number; compactRevision: number; leases: LeaseRecord[] };
-  bytes(): number;
+  leases(): LeaseRecord[];
+  /** What it takes on disk (or in memory), and how much of that is not forgotten. */
+  bytes(): { total: number; inUse: number };
   close(): Promise<void>;
 }

@@ -6,11 +6,16 @@ const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 
 /** One version of a key; `version` 0 is a tombstone, `lease` 0 is none. */
 export interface Version {
+  key: string;
   mod: number;
   sub: number;
   create: number;
   version: number;
   lease: number;
+  /** Where the backend has it. */
+  segment: number;
+  offset: number;
+  size: number;
 }
 
 /**
@@ -24,9 +29,11 @@ type History = Version[];
 
 const live = (v: Version | undefined): Version | undefined => (v && v.version > 0 ? v : undefined);
 
-/** Which versions each key has had, in the order of keys. Values are in the backend. */
+/** Which versions each key has had, in the order of keys, and in the order of revisions. Values are in the backend. */
 export class KeyIndex {
   readonly #tree = new BTree<string, History>(undefined, compareKeys);
+  /** All versions that are known, by revision. */
+  #log: Version[] = [];
   #live = 0;
 
   get liveKeys(): number {
@@ -44,21 +51,43 @@ export class KeyIndex {
     return history && seenAt(history, revision);
   }
 
-  /** Adds a version; returns the one it replaces. */
-  add(change: Omit<Change, 'value'>, mod: number, sub: number): Version | undefined {
-    let history = this.#tree.get(change.key);
-    if (!history) this.#tree.set(change.key, (history = []));
-    const before = live(history.at(-1));
-    const { createRevision: create, version, lease = 0 } = change;
-    history.push({ mod, sub, create, version, lease });
-    this.#live += (version > 0 ? 1 : 0) - (before ? 1 : 0);
-    return before;
+  #historyOf(key: string): History {
+    let history = this.#tree.get(key);
+    if (!history) this.#tree.set(key, (history = []));
+    return history;
   }
 
-  /** Takes back what `add` added last for this key. */
+  /** Adds a version that is newer than all others; returns it, and the one it replaces. */
+  add(change: Change, mod: number, sub: number): { version: Version; before: Version | undefined } {
+    const { key, createRevision: create, lease = 0 } = change;
+    const history = this.#historyOf(key);
+    const before = live(history.at(-1));
+    const version = {
+      ...{ key, mod, sub, create, version: change.version, lease },
+      ...{ segment: 0, offset: 0, size: 0 },
+    };
+    history.push(version);
+    this.#log.push(version);
+    this.#live += (version.version > 0 ? 1 : 0) - (before ? 1 : 0);
+    return { version, before };
+  }
+
+  /** Takes in what was kept: a key's versions in their order, all of them in the order of revisions. */
+  load(all: Version[]): void {
+    for (const version of all) {
+      const history = this.#historyOf(version.key);
+      const before = live(history.at(-1));
+      history.push(version);
+      this.#log.push(version);
+      this.#live += (version.version > 0 ? 1 : 0) - (before ? 1 : 0);
+    }
+  }
+
+  /** Takes back what `add` added last. */
   undo(key: string): void {
     const history = this.#tree.get(key)!;
     const gone = live(history.pop());
+    this.#log.pop();
     this.#live += (live(history.at(-1)) ? 1 : 0) - (gone ? 1 : 0);
     if (!history.length) this.#tree.delete(key);
   }
@@ -80,6 +109,17 @@ export class KeyIndex {
     } else if (key < end) this.#tree.forRange(key, end, false, one);
   }
 
+  /** The versions of revisions `from` to `to`, both included, in order; of one key only, when it is given. */
+  *between(from: number, to: number, key?: string): Iterable<Version> {
+    const log = key === undefined ? this.#log : (this.#tree.get(key) ?? []);
+    for (let i = firstAt(log, from); i < log.length && log[i]!.mod <= to; i++) yield log[i]!;
+  }
+
+  /** The oldest version at or after `revision`. */
+  firstFrom(revision: number): Version | undefined {
+    return this.#log[firstAt(this.#log, revision)];
+  }
+
   /** Every key whose newest version has the lease. A walk over all keys: leases end seldom. */
   keysOfLease(lease: number): string[] {
     const keys: string[] = [];
@@ -89,9 +129,9 @@ export class KeyIndex {
     return keys;
   }
 
-  /** Forgets what no reader at `revision` or later sees; returns it, a key's older versions before its newer ones. */
-  compact(revision: number): { revision: number; sub: number }[] {
-    const dropped: { revision: number; sub: number }[] = [];
+  /** Forgets what no reader at `revision` or later sees; returns it. */
+  compact(revision: number): Version[] {
+    const dropped: Version[] = [];
     const emptied: string[] = [];
     this.#tree.forEachPair((key, history) => {
       let keep = 0;
@@ -99,12 +139,27 @@ export class KeyIndex {
       const first = history[keep]!;
       if (first.mod <= revision && first.version === 0) keep++;
       if (!keep) return;
-      for (const old of history.splice(0, keep)) dropped.push({ revision: old.mod, sub: old.sub });
+      dropped.push(...history.splice(0, keep));
       if (!history.length) emptied.push(key);
     });
     for (const key of emptied) this.#tree.delete(key);
+    if (dropped.length) {
+      const gone = new Set(dropped);
+      this.#log = this.#log.filter((v) => !gone.has(v));
+    }
     return dropped;
   }
+}
+
+/** Where the first version at or after `revision` is. */
+function firstAt(log: Version[], revision: number): number {
+  let [low, high] = [0, log.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (log[middle]!.mod < revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function seenAt(history: History, revision: number): Version | undefined {

@@ -1,58 +1,57 @@
 import type { Backend, Change, LeaseRecord, Revision } from './backend.ts';
+import type { Version } from './key-index.ts';
 import { MvccStore } from './mvcc.ts';
 
 /** Keeps revisions in memory: for tests, and for clusters that need not outlive their process. */
 class MemoryBackend implements Backend {
-  readonly initial = { revision: 1, compactRevision: 0, leases: [] as LeaseRecord[] };
-  readonly #revisions = new Map<number, (Change | undefined)[]>();
+  readonly #changes = new Map<Version, Change>();
+  readonly #leases = new Map<number, LeaseRecord>();
   #bytes = 0;
 
+  load() {
+    return { revision: 1, compactRevision: 0, leases: [] as LeaseRecord[] };
+  }
   append(batch: Revision[]): Promise<void> {
-    for (const { revision, changes } of batch) {
-      this.#revisions.set(revision, [...changes]);
-      for (const change of changes) this.#bytes += change.key.length + change.value.length;
-    }
-    return Promise.resolve();
-  }
-  read(revision: number, sub: number): Change | undefined {
-    return this.#revisions.get(revision)?.[sub];
-  }
-  *scan(from: number, to: number) {
-    for (let revision = from; revision <= to; revision++) {
-      const changes = this.#revisions.get(revision) ?? [];
-      for (let sub = 0; sub < changes.length; sub++) {
-        const change = changes[sub];
-        if (change) yield { revision, sub, change };
+    for (const { changes, versions } of batch) {
+      for (let i = 0; i < changes.length; i++) {
+        const change = changes[i]!;
+        this.#changes.set(versions[i]!, change);
+        this.#bytes += change.key.length + change.value.length;
       }
     }
+    return Promise.resolve();
   }
-  scanKeys() {
-    return [];
+  read(version: Version): Change | undefined {
+    return this.#changes.get(version);
   }
-  compact(_revision: number, drop: { revision: number; sub: number }[]): Promise<void> {
-    for (const { revision, sub } of drop) {
-      const changes = this.#revisions.get(revision);
-      const change = changes?.[sub];
-      if (!changes || !change) continue;
+  compact(_revision: number, dropped: Version[]): Promise<void> {
+    for (const version of dropped) {
+      const change = this.#changes.get(version);
+      if (!change) continue;
       this.#bytes -= change.key.length + change.value.length;
-      changes[sub] = undefined;
-      if (changes.every((c) => c === undefined)) this.#revisions.delete(revision);
+      this.#changes.delete(version);
     }
     return Promise.resolve();
   }
-  putLease(): Promise<void> {
+  putLease(lease: LeaseRecord): Promise<void> {
+    this.#leases.set(lease.id, lease);
     return Promise.resolve();
   }
-  removeLease(): Promise<void> {
+  removeLease(id: number): Promise<void> {
+    this.#leases.delete(id);
     return Promise.resolve();
   }
-  bytes(): number {
-    return this.#bytes;
+  leases(): LeaseRecord[] {
+    return [...this.#leases.values()];
+  }
+  bytes() {
+    return { total: this.#bytes, inUse: this.#bytes };
   }
   close(): Promise<void> {
-    this.#revisions.clear();
+    this.#changes.clear();
     return Promise.resolve();
   }
 }
 
-export const memoryStore = (): MvccStore => new MvccStore(new MemoryBackend());
+/** `now` tells the time of changes, in milliseconds since 1970; without it, nobody knows when they were. */
+export const memoryStore = (now?: () => number): MvccStore => new MvccStore(new MemoryBackend(), now);

@@ -44,6 +44,7 @@ export interface View {
  */
 export class MvccStore implements Store {
   readonly #backend: Backend;
+  readonly #now: () => number;
   readonly #index = new KeyIndex();
   readonly #watchers = new Watchers();
   #head: number;
@@ -56,14 +57,26 @@ export class MvccStore implements Store {
   #writing: Promise<void> | undefined;
   #compacting: Promise<void> = Promise.resolve();
   /** What a failed compaction has left in the backend. */
-  #undropped: { revision: number; sub: number }[] = [];
+  #undropped: Version[] = [];
+  /** Of the newest change. */
+  #time = 0;
   #failure: Error | undefined;
+  /** Leases that were there at the start. */
+  readonly initialLeases: LeaseRecord[];
 
-  constructor(backend: Backend) {
+  /** `now`: milliseconds since 1970, for the time that each change carries; without it, they carry none. */
+  constructor(backend: Backend, now: () => number = () => 0) {
     this.#backend = backend;
-    this.#head = this.#durable = backend.initial.revision;
-    this.#compacted = backend.initial.compactRevision;
-    for (const { revision, sub, change } of backend.scanKeys()) this.#index.add(change, revision, sub);
+    this.#now = now;
+    const found: Version[] = [];
+    const { revision, compactRevision, leases } = backend.load((version) => void found.push(version));
+    this.#index.load(found);
+    this.#head = this.#durable = revision;
+    this.#compacted = compactRevision;
+    this.initialLeases = leases;
+    const dropped = compactRevision ? this.#index.compact(compactRevision) : [];
+    if (dropped.length) void backend.compact(compactRevision, dropped);
+    this.#time = this.timeOf(revision) ?? 0;
   }
 
   get revision(): number {
@@ -74,7 +87,7 @@ export class MvccStore implements Store {
   }
 
   #load(key: string, v: Version): KeyValue {
-    const change = this.#inFlight.get(v.mod)?.changes[v.sub] ?? this.#backend.read(v.mod, v.sub);
+    const change = this.#inFlight.get(v.mod)?.changes[v.sub] ?? this.#backend.read(v);
     if (!change) throw new Error(`the store lost ${key} at revision ${v.mod}: restore a backup`);
     return keyValueOf(change, v.mod);
   }
@@ -83,7 +96,7 @@ export class MvccStore implements Store {
   #reader(v: Version | undefined): (() => KeyValue | undefined) | undefined {
     if (!v) return undefined;
     return () => {
-      const change = this.#backend.read(v.mod, v.sub);
+      const change = this.#backend.read(v);
       return change && keyValueOf(change, v.mod);
     };
   }
@@ -140,13 +153,17 @@ export class MvccStore implements Store {
     this.#check();
     const revision = this.#head + 1;
     const changes: Change[] = [];
+    const versions: Version[] = [];
+    const time = Math.max(this.#time, this.#now());
     const before: (Version | undefined)[] = [];
     const ranges: RangeResult[] = [];
     const change = (one: Change): void => {
-      before.push(this.#index.add(one, revision, changes.length));
+      const added = this.#index.add(one, revision, changes.length);
+      before.push(added.before);
+      versions.push(added.version);
       changes.push(one);
     };
-    const pending: Pending = { revision, changes, before, done: () => {}, fail: () => {} };
+    const pending: Pending = { revision, changes, versions, before, done: () => {}, fail: () => {} };
     this.#inFlight.set(revision, pending);
     let result: T;
     try {
@@ -165,13 +182,14 @@ export class MvccStore implements Store {
             value,
             createRevision: create,
             version: version + 1,
+            time,
             decoded,
             ...(lease ? { lease } : {}),
           });
         },
         delete: (key, end) => {
           const { kvs } = this.#range({ key, end }, revision, revision);
-          for (const kv of kvs) change({ key: kv.key, value: empty, createRevision: 0, version: 0 });
+          for (const kv of kvs) change({ key: kv.key, value: empty, createRevision: 0, version: 0, time });
           return kvs;
         },
         keysOfLease: (lease) => this.#index.keysOfLease(lease),
@@ -188,6 +206,7 @@ export class MvccStore implements Store {
       return { result, revision: seen };
     }
     this.#head = revision;
+    this.#time = time;
     await new Promise<void>((done, fail) => {
       pending.done = done;
       pending.fail = fail;
@@ -256,10 +275,14 @@ export class MvccStore implements Store {
     }
     return this.#watchers.add(options, from, this.#durable, () => {
       const past = [];
-      for (const { revision, change } of this.#backend.scan(from, this.#durable)) {
-        if (!Watchers.wants(options, change.key)) continue;
-        const before = this.#index.at(change.key, revision - 1);
-        past.push(eventOf(change, revision, this.#reader(before)));
+      const only = options.end === undefined ? options.key : undefined;
+      for (const version of this.#index.between(from, this.#durable, only)) {
+        if (!Watchers.wants(options, version.key)) continue;
+        const change = this.#backend.read(version);
+        if (!change)
+          throw new Error(`the store lost ${version.key} at revision ${version.mod}: restore a backup`);
+        const before = this.#index.at(version.key, version.mod - 1);
+        past.push(eventOf(change, version.mod, this.#reader(before)));
       }
       return past;
     });
@@ -279,14 +302,47 @@ export class MvccStore implements Store {
     await compacting;
   }
 
-  stats(): { keys: number; bytes: number } {
-    return { keys: this.#index.liveKeys, bytes: this.#backend.bytes() };
+  stats() {
+    const { total, inUse } = this.#backend.bytes();
+    return { keys: this.#index.liveKeys, bytes: total, inUse };
   }
 
-  /** Leases that were there at the start. */
-  get initialLeases(): LeaseRecord[] {
-    return this.#backend.initial.leases;
+  timeOf(revision: number): number | undefined {
+    const version = this.#index.firstFrom(revision);
+    if (version?.mod !== revision) return undefined;
+    return (
+      (this.#inFlight.get(revision)?.changes[version.sub] ?? this.#backend.read(version))?.time || undefined
+    );
   }
+
+  revisionAt(time: number): number {
+    let [low, high] = [this.#compacted, this.#durable];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      // Revisions without a change are those that are compacted.
+      const version = this.#index.firstFrom(middle);
+      const at = version && version.mod <= high ? this.timeOf(version.mod) : undefined;
+      if (at !== undefined && at <= time) low = version!.mod;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  leases(): LeaseRecord[] {
+    return this.#backend.leases();
+  }
+
+  /** All versions up to a revision, in order: for snapshots. */
+  versions(revision: number): Iterable<Version> {
+    this.#check();
+    return this.#index.between(0, revision);
+  }
+  /** undefined: it is compacted. */
+  changeOf(version: Version): Change | undefined {
+    this.#check();
+    return this.#backend.read(version);
+  }
+
   putLease(lease: LeaseRecord): Promise<void> {
     return this.#backend.putLease(lease);
   }

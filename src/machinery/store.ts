@@ -89,8 +89,12 @@ export interface Store {
   watch(options: WatchOptions): () => void;
   /** Forgets history before `revision`; reads at it still work. Throws CompactedError, FutureRevisionError. */
   compact(revision: number): Promise<void>;
-  /** Bytes on disk (or in memory), and keys. */
-  stats(): { keys: number; bytes: number };
+  /** Bytes on disk (or in memory), how many of them are not forgotten where that is known, and keys. */
+  stats(): { keys: number; bytes: number; inUse?: number };
+  /** When a revision was made, in milliseconds since 1970; undefined where it is not known (any more). */
+  timeOf?(revision: number): number | undefined;
+  /** The newest revision that was made at this time or before; the compacted one when all that is known came later. */
+  revisionAt?(timeMs: number): number;
   close(): Promise<void>;
 }
 

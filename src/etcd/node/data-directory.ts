@@ -1,45 +1,39 @@
 import {
-  closeSync,
   existsSync,
-  fstatSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
+  readdirSync,
   readFileSync,
-  readSync,
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { DataDirectoryError } from './record.ts';
+import { DataDirectoryError, segmentPath, syncDirectory } from './log-segment.ts';
 
-/** The layout of the file. A file of another number is refused, never changed. */
-export const formatVersion = 1;
+/** The layout of the directory. One of another number is refused, never changed; `format-1.ts` takes over the older one. */
+export const formatVersion = 2;
 
 /**
- * What a data directory has: `format` (the number, a line), `wherry.mdb`, and `owner` while it is in use. `format` is written first, with ` new` after
- * the number, and again without it when the store is there: a start that was cut off in between has lost nothing, and the
- * next one begins again.
+ * What a data directory has: `format` (the number, a line), the segments of the log (`00000001.log`, ...), `witness`, and
+ * `owner` while it is in use. `format` is written first, with ` new` after the number, and again without it when the store is
+ * there: a start that was cut off in between has lost nothing, and the next one begins again.
  */
 export interface DataDirectory {
-  file: string;
-  /**
-   * Set when the file ends before the last page that its newest transaction counts. A killed process leaves that behind: LMDB
-   * does not write pages that a transaction took and gave back. Or the file was cut off. Reading all of it tells.
-   */
-  short?: { bytes: number; wanted: number };
   /** Call when the store is open. */
   complete(): void;
   /** Lets another process have it. */
   release(): void;
 }
 
-/** Looks before anything is opened. Throws DataDirectoryError, and has then changed nothing. */
-export function dataDirectory(dir: string): DataDirectory {
-  const file = join(dir, 'wherry.mdb');
+/**
+ * Looks before anything is opened. Throws DataDirectoryError, and has then changed nothing. With `older`, a directory of
+ * format 1 is given, to be made one of today's.
+ */
+export function dataDirectory(dir: string, { older = false } = {}): DataDirectory {
   const format = join(dir, 'format');
+  const first = segmentPath(dir, 1);
   const away = `restore a backup, or move ${dir} away to start empty`;
   if (existsSync(format)) {
     const [number, ...rest] = readFileSync(format, 'utf8').trim().split(' ');
@@ -47,24 +41,27 @@ export function dataDirectory(dir: string): DataDirectory {
     const beginning = rest.join(' ') === 'new';
     if (!Number.isInteger(found) || found < 1 || (rest.length && !beginning))
       throw new DataDirectoryError(`${format} is damaged: ${away}`);
-    if (found !== formatVersion) {
+    if (found > formatVersion) {
       throw new DataDirectoryError(
         `${dir} has format ${found}, this version of Wherry knows ${formatVersion}: start the version that wrote it, or choose another --data-dir`,
       );
     }
-    if (!beginning) {
-      if (!existsSync(file)) throw new DataDirectoryError(`${file} is missing: ${away}`);
-      const short = refuseForeign(file);
+    if (!beginning && found < formatVersion && !older)
+      throw new DataDirectoryError(`${dir} has format ${found}, and nobody has taken it over: ${away}`);
+    if (!beginning && found === formatVersion) {
+      if (!existsSync(first)) throw new DataDirectoryError(`${first} is missing: ${away}`);
       claim(dir);
-      return { file, ...(short ? { short } : {}), complete: () => {}, release: () => release(dir) };
+      return { complete: () => {}, release: () => release(dir) };
     }
-  } else if (existsSync(file))
+  } else if (existsSync(first) || existsSync(join(dir, 'wherry.mdb')))
     throw new DataDirectoryError(`${dir} is half made (there is no ${format}): ${away}`);
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    if (!statSync(dir).isDirectory()) throw new Error('it is no directory');
     claim(dir);
-    rmSync(file, { force: true });
-    writeDurably(dir, format, `${formatVersion} new\n`);
+    if (!older) writeDurably(dir, format, `${formatVersion} new\n`);
+    // Of a start, a restore or a taking over that was cut off.
+    for (const name of readdirSync(dir)) if (/\.log(\.new)?$|^witness$/.test(name)) rmSync(join(dir, name));
   } catch (error) {
     if (error instanceof DataDirectoryError) throw error;
     throw new DataDirectoryError(
@@ -72,7 +69,6 @@ export function dataDirectory(dir: string): DataDirectory {
     );
   }
   return {
-    file,
     complete: () => writeDurably(dir, format, `${formatVersion}\n`),
     release: () => release(dir),
   };
@@ -111,40 +107,5 @@ function beginningOf(pid: number): string | undefined {
 function writeDurably(dir: string, path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
-  const fd = openSync(dir, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-export const notWhole = (path: string): DataDirectoryError =>
-  new DataDirectoryError(
-    `${path} is not a whole Wherry store (it is cut off, or something else): restore a backup, or move the directory away to start empty`,
-  );
-
-/**
- * LMDB maps the file and dies on a page that is not there: look at both meta pages before it does. A meta page has, from
- * offset 24: magic u32, version u32, address, map size, page size u32 (at 48), ..., last page u64 (at 144), transaction u64.
- */
-function refuseForeign(path: string): DataDirectory['short'] {
-  const file = openSync(path, 'r');
-  try {
-    const size = fstatSync(file).size;
-    const metas = [0, 4096].map((offset) => {
-      const page = Buffer.alloc(160);
-      const whole = readSync(file, page, 0, 160, offset) === 160 && page.readUInt32LE(24) === 0xbeefc0de;
-      return whole
-        ? { pageSize: page.readUInt32LE(48), last: page.readBigUInt64LE(144), txn: page.readBigUInt64LE(152) }
-        : undefined;
-    });
-    const newest = metas.reduce((a, b) => (b && (!a || b.txn > a.txn) ? b : a));
-    const wanted = newest ? Number((newest.last + 1n) * BigInt(newest.pageSize)) : 0;
-    // No transaction gives back half of the file: LMDB need not be asked.
-    if (!newest || size < 2 * newest.pageSize || size < wanted / 2) throw notWhole(path);
-    return size < wanted ? { bytes: size, wanted } : undefined;
-  } finally {
-    closeSync(file);
-  }
+  syncDirectory(dir);
 }

@@ -5,6 +5,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -114,7 +115,7 @@ function copy(): string {
 const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 function refused(dir: string, sentence: RegExp): void {
-  const file = join(dir, 'wherry.mdb');
+  const file = join(dir, '00000001.log');
   const digestOf = () => (statSync(file, { throwIfNoEntry: false }) ? digest(file) : undefined);
   const was = digestOf();
   assert.throws(
@@ -133,7 +134,7 @@ function refused(dir: string, sentence: RegExp): void {
 test('another format is refused', () => {
   const dir = copy();
   writeFileSync(join(dir, 'format'), '7\n');
-  refused(dir, /has format 7, this version of Wherry knows 1/);
+  refused(dir, /has format 7, this version of Wherry knows 2/);
 });
 
 test('a half-made directory is refused, one that was never complete begins anew', async () => {
@@ -141,65 +142,102 @@ test('a half-made directory is refused, one that was never complete begins anew'
   rmSync(join(noFormat, 'format'));
   refused(noFormat, /half made/);
   const noFile = copy();
-  rmSync(join(noFile, 'wherry.mdb'));
-  refused(noFile, /wherry\.mdb is missing/);
+  rmSync(join(noFile, '00000001.log'));
+  refused(noFile, /00000001\.log is missing/);
   const nonsense = copy();
   writeFileSync(join(nonsense, 'format'), 'x\n');
   refused(nonsense, /format is damaged/);
   const cutOff = join(root, 'cut-off');
   mkdirSync(cutOff);
-  writeFileSync(join(cutOff, 'format'), '1 new\n');
-  writeFileSync(join(cutOff, 'wherry.mdb'), 'half a pag');
+  writeFileSync(join(cutOff, 'format'), '2 new\n');
+  writeFileSync(join(cutOff, '00000001.log.new'), 'half a pag');
   const store = embeddedStore(cutOff);
   assert.equal(store.revision, 1);
   await store.close();
   await embeddedStore(cutOff).close();
 });
 
-test('a file that is cut off is refused at any length, unless what is missing was not in use', async () => {
-  const whole = embeddedStore(copy());
-  const all = await whole.range({ key: '/', end: '0' });
-  assert.ok(all.count > 100);
-  await whole.close();
-  const { size } = statSync(join(good, 'wherry.mdb'));
-  for (const length of [0, 1, 100, 4096, 5000, 8192, Math.floor(size / 2), size - 4096, size - 1]) {
+test('a log that is cut off anywhere is refused: all of it was acknowledged', () => {
+  const { size } = statSync(join(good, '00000001.log'));
+  for (const length of [0, 1, 31, 32, 100, 5000, Math.floor(size / 2), size - 300, size - 1]) {
     const dir = copy();
-    truncateSync(join(dir, 'wherry.mdb'), length);
-    let store: ReturnType<typeof embeddedStore>;
-    try {
-      store = embeddedStore(dir);
-    } catch (error) {
-      assert.match((error as Error).message, /not a whole Wherry store/);
-      assert.equal(statSync(join(dir, 'wherry.mdb')).size, length, 'a refused file stays as it is');
-      continue;
-    }
-    assert.ok(length >= size - 4096, `cut to ${length} of ${size} bytes`);
-    assert.deepEqual((await store.range({ key: '/', end: '0' })).kvs, all.kvs);
-    for (let i = 0; i < 20; i++)
-      await store.txn([], [{ op: 'put', key: `/after/${i}`, value: new Uint8Array(3000) }]);
-    await store.close();
-    const again = embeddedStore(dir);
-    assert.equal((await again.range({ key: '/', end: '0' })).count, all.count + 20);
-    await again.close();
+    truncateSync(join(dir, '00000001.log'), length);
+    refused(dir, /is damaged \((its header|it has no beginning|it ends at revision)/);
   }
 });
 
-test('a changed byte in a value is refused', () => {
-  for (const value of ['value-0-value-0-', 'value-150-', 'value-199-']) {
+test('a changed byte anywhere in the log is refused', () => {
+  const content = readFileSync(join(good, '00000001.log'));
+  for (let at = 0; at < content.length; at += 1 + Math.floor(content.length / 150)) {
     const dir = copy();
-    const file = join(dir, 'wherry.mdb');
-    const content = readFileSync(file);
-    // LMDB leaves old pages behind: change every one that has it.
-    for (let at = content.indexOf(value); at >= 0; at = content.indexOf(value, at + 1)) content[at + 3]! ^= 1;
-    writeFileSync(file, content);
-    refused(dir, /damaged \(a checksum is wrong\)/);
+    const changed = Buffer.from(content);
+    changed[at]! ^= 1 << (at % 8);
+    writeFileSync(join(dir, '00000001.log'), changed);
+    refused(dir, /is damaged/);
+  }
+});
+
+test('without its witness, a log opens as far as it is good', async () => {
+  const dir = copy();
+  rmSync(join(dir, 'witness'));
+  const file = join(dir, '00000001.log');
+  truncateSync(file, statSync(file).size - 1);
+  const store = embeddedStore(dir);
+  assert.equal(store.revision, 200, 'the last write is not whole, and may not have been acknowledged');
+  await store.close();
+  writeFileSync(join(dir, 'witness'), 'nonsense');
+  await embeddedStore(dir).close();
+});
+
+test('many segments: cleaned, joined, and all is there; a lost one is noticed', async () => {
+  const dir = join(root, 'segments');
+  const options = { segmentBytes: 4096, readyBytes: 512 };
+  let store = embeddedStore(dir, options);
+  const logs = () => readdirSync(dir).filter((name) => name.endsWith('.log'));
+  const text = new TextDecoder();
+  const model = new Map<string, string>();
+  const check = async () => {
+    const { kvs } = await store.range({ key: '/', end: '0' });
+    assert.deepEqual(new Map(kvs.map((kv) => [kv.key, text.decode(kv.value)])), model);
+  };
+  for (let round = 0; round < 30; round++) {
+    for (let i = 0; i < 40; i++) {
+      const key = `/k/${(round * 7 + i * 3) % 60}`;
+      if (i % 4 === 3) {
+        await store.txn([], [{ op: 'delete', key }]);
+        model.delete(key);
+      } else {
+        await store.txn([], [put(key, `${round}-${i}-${'x'.repeat(i)}`)]);
+        model.set(key, `${round}-${i}-${'x'.repeat(i)}`);
+      }
+    }
+    const past = store.revision - 10;
+    const { kvs: before } = await store.range({ key: '/', end: '0', revision: past });
+    await store.compact(past);
+    await store.clean();
+    assert.deepEqual((await store.range({ key: '/', end: '0', revision: past })).kvs, before);
+    await check();
+    if (round % 5 === 4) {
+      await store.close();
+      store = embeddedStore(dir, options);
+      assert.deepEqual((await store.range({ key: '/', end: '0', revision: past })).kvs, before);
+      await check();
+    }
+  }
+  assert.ok(logs().length < 12, `cleaning leaves few segments, and not ${logs().length}`);
+  await store.close();
+  for (const name of logs()) {
+    const other = join(root, `lost-${name}`);
+    cpSync(dir, other, { recursive: true });
+    rmSync(join(other, name));
+    assert.throws(() => embeddedStore(other, options), /is missing|is damaged/, name);
   }
 });
 
 test('what is no store is refused', () => {
   const dir = copy();
-  writeFileSync(join(dir, 'wherry.mdb'), 'This is a diary.\n'.repeat(2000));
-  refused(dir, /not a whole Wherry store/);
+  writeFileSync(join(dir, '00000001.log'), 'This is a diary.\n'.repeat(2000));
+  refused(dir, /its header is not readable/);
   const file = join(root, 'file');
   writeFileSync(file, 'x');
   refused(file, /cannot be made/);

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -21,9 +20,10 @@ import { Leases } from '../leases.ts';
 import { bytesOf, etcdCodec, type Read, type Write } from '../messages.ts';
 import type { MvccStore } from '../mvcc.ts';
 import { WatchStream } from '../watch-stream.ts';
+import { saveSnapshot } from './snapshot-file.ts';
 
 export interface EtcdServerConfig {
-  store: MvccStore & { copyTo?(path: string): Promise<void> };
+  store: MvccStore & { clean?(): Promise<void> };
   /** Where to listen: `http://127.0.0.1:2379`, `https://…` (needs `tls`), `unix:///path`. Port 0 takes a free one. */
   urls: string[];
   /** PEM. With `clientCA`, only clients whose certificate it has signed are let in. */
@@ -50,7 +50,7 @@ const largestRequest = 2 * 1024 * 1024;
 
 /**
  * Serves the etcd v3 API (KV, Watch, Lease, Cluster, and what one member can tell of Maintenance) on a store of this
- * process. Closing it leaves the store open. The file of a snapshot is Wherry's own: etcd cannot restore it.
+ * process. Closing it leaves the store open.
  */
 export async function startEtcdServer(config: EtcdServerConfig): Promise<EtcdServer> {
   const { store, clock, log } = config;
@@ -83,15 +83,17 @@ export async function startEtcdServer(config: EtcdServerConfig): Promise<EtcdSer
       return { header: now(), leases: leases.list().map((ID) => ({ ID })) };
     },
     async Status(): Promise<Write<'StatusResponse'>> {
-      const { bytes } = store.stats();
+      const { bytes, inUse } = store.stats();
       const index = store.revision;
       return {
-        ...{ header: now(), version: apiVersion, dbSize: bytes, dbSizeInUse: bytes },
+        ...{ header: now(), version: apiVersion, dbSize: bytes, dbSizeInUse: inUse },
         ...{ leader: memberId, raftTerm, raftIndex: index, raftAppliedIndex: index },
       };
     },
-    // LMDB uses freed pages again by itself.
-    Defragment: async (): Promise<Write<'DefragmentResponse'>> => ({ header: now() }),
+    async Defragment(): Promise<Write<'DefragmentResponse'>> {
+      await store.clean?.();
+      return { header: now() };
+    },
     Alarm: async (): Promise<Write<'AlarmResponse'>> => ({ header: now(), alarms: [] }),
     async MemberList(): Promise<Write<'MemberListResponse'>> {
       return { header: now(), members: [{ ID: memberId, name: 'default', clientURLs: urls }] };
@@ -206,33 +208,25 @@ async function listen(server: Server, url: string, tls: EtcdServerConfig['tls'])
   return protocol === 'unix:' ? url : `${protocol}//${hostname}:${port}`;
 }
 
-/** The copy of the file in parts, then its SHA-256, as etcd's clients expect it. */
+/** The file in parts, its SHA-256 at the end, as etcd's clients expect it. */
 async function sendSnapshot(
-  store: EtcdServerConfig['store'],
+  store: MvccStore,
   call: ServerWritableStream<Read<'SnapshotRequest'>, Write<'SnapshotResponse'>>,
   header: () => Write<'ResponseHeader'>,
 ): Promise<void> {
-  if (!store.copyTo) throw new Error('this store keeps nothing on disk');
   const dir = mkdtempSync(join(tmpdir(), 'wherry-snapshot-'));
   try {
-    const file = join(dir, 'copy');
-    await store.copyTo(file);
-    const hash = createHash('sha256');
-    let remainingBytes = statSync(file).size;
-    const send = async (blob: Uint8Array) => {
-      if (!call.write({ header: header(), remainingBytes, blob }))
+    const file = join(dir, 'snapshot');
+    let { bytes: remainingBytes } = await saveSnapshot(store, file);
+    for await (const part of createReadStream(file, { highWaterMark: 64 * 1024 })) {
+      if (call.cancelled) return;
+      remainingBytes -= part.length;
+      if (!call.write({ header: header(), remainingBytes, blob: new Uint8Array(part) }))
         await new Promise<void>((resolve) => {
           call.once('drain', resolve);
           call.once('cancelled', resolve);
         });
-    };
-    for await (const part of createReadStream(file, { highWaterMark: 64 * 1024 })) {
-      if (call.cancelled) return;
-      hash.update(part);
-      remainingBytes -= part.length;
-      await send(new Uint8Array(part));
     }
-    await send(new Uint8Array(hash.digest()));
     call.end();
   } finally {
     rmSync(dir, { recursive: true });

@@ -1,0 +1,382 @@
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  ftruncate,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  write,
+  writeFileSync,
+} from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import {
+  type Backend,
+  type Change,
+  type LeaseRecord,
+  NothingWrittenError,
+  type Revision,
+} from '../backend.ts';
+import type { Version } from '../key-index.ts';
+import { cleaned, toClean } from './log-clean.ts';
+import {
+  closeFrame,
+  compactFrame,
+  encodeHeader,
+  leaseFrame,
+  revisionFrame,
+  sealFrame,
+  stateFrame,
+} from './log-frame.ts';
+import { loadLog } from './log-load.ts';
+import { Segment, segmentPath, syncDirectory } from './log-segment.ts';
+import { readWitness, Witness } from './witness.ts';
+
+export interface LogOptions {
+  /** How long a file of the log gets. */
+  segmentBytes?: number;
+  /** How much of a file is made ready ahead: a write into what is ready is faster than one that makes a file longer. */
+  readyBytes?: number;
+  /** For tests: what is called in place of write(2). */
+  write?: WriteAt;
+}
+
+type WriteAt = (
+  fd: number,
+  bytes: Buffer,
+  at: number,
+  done: (error: Error | null, written: number) => void,
+) => void;
+
+/** The segment that is written to, its file (every write is flushed), and how far that file is made ready. */
+interface Active {
+  segment: Segment;
+  fd: number;
+  ready: number;
+}
+
+const plainWrite: WriteAt = (fd, bytes, at, done) => write(fd, bytes, 0, bytes.length, at, done);
+const truncate = promisify<number, number>(ftruncate);
+/** Of which nothing is left when the file is cut to what it was: the disk, a quota, or a limit is reached. */
+const noSpace = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
+/**
+ * Revisions in a log: segments of a few megabytes, each written from front to end and then never again, until cleaning
+ * writes what is left of it anew. Every write is flushed before it is acknowledged. The order of the log is the order of
+ * revisions. `log-frame.ts` has the format.
+ */
+export class LogBackend implements Backend {
+  readonly #dir: string;
+  readonly #limit: number;
+  readonly #ready: number;
+  readonly #write: WriteAt;
+  readonly #release: () => void;
+  #witness: Witness | undefined;
+  readonly #segments = new Map<number, Segment>();
+  #active: Active | undefined;
+  #newest = 0;
+  #revision = 1;
+  #compacted = 0;
+  /** As `#compacted`, and what that forgets is noted in the segments. */
+  #dropped = 0;
+  #leases = new Map<number, LeaseRecord>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #preparing: Promise<void> | undefined;
+  #cleaning: Promise<void> = Promise.resolve();
+  #cleaningFailure: Error | undefined;
+  #closed = false;
+
+  constructor(dir: string, release: () => void, options: LogOptions = {}) {
+    this.#dir = dir;
+    this.#release = release;
+    this.#limit = options.segmentBytes ?? 16 << 20;
+    this.#ready = options.readyBytes ?? 1 << 20;
+    this.#write = options.write ?? plainWrite;
+  }
+
+  load(add: (version: Version) => void) {
+    const { segments, sealed, ...found } = loadLog(this.#dir, readWitness(this.#dir), add);
+    this.#witness = new Witness(this.#dir);
+    this.#revision = found.revision;
+    this.#compacted = this.#dropped = found.compactRevision;
+    this.#leases = found.leases;
+    for (const segment of segments) this.#segments.set(segment.number, segment);
+    const newest = segments.at(-1);
+    this.#newest = newest?.last ?? 0;
+    if (newest && !sealed) {
+      this.#active = { segment: newest, fd: openFlushing(newest.path), ready: newest.end };
+      // A write that was cut off, or what was made ready.
+      ftruncateSync(this.#active.fd, newest.end);
+      // What a killed process had written, and nobody had flushed, is shown from now on.
+      fdatasyncSync(this.#active.fd);
+      this.#note();
+    }
+    if (!newest) this.#begin();
+    return {
+      revision: found.revision,
+      compactRevision: found.compactRevision,
+      leases: [...found.leases.values()],
+    };
+  }
+
+  #note(): void {
+    const { segment } = this.#active!;
+    this.#witness!.note({ segment: segment.number, end: segment.end, revision: this.#revision });
+  }
+
+  /** One write after the other. */
+  #next<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  append(batch: Revision[]): Promise<void> {
+    return this.#next(async () => {
+      const frames = batch.map(revisionFrame);
+      const segment = await this.#append(frames.map(({ bytes }) => bytes));
+      let at = segment.end;
+      batch.forEach(({ versions }, i) => {
+        const { bytes, offsets, sizes } = frames[i]!;
+        at -= bytes.length;
+        versions.forEach((version, sub) => {
+          version.segment = segment.number;
+          version.offset = offsets[sub]!;
+          version.size = sizes[sub]!;
+        });
+      });
+      // `at` is now where the batch begins.
+      batch.forEach(({ versions }, i) => {
+        for (const version of versions) {
+          version.offset += at;
+          segment.hold(version);
+        }
+        at += frames[i]!.bytes.length;
+      });
+      this.#revision = batch.at(-1)!.revision;
+      this.#note();
+    });
+  }
+
+  /** Writes frames behind the others and flushes them; returns the segment that has them at its end. */
+  async #append(frames: Buffer[]): Promise<Segment> {
+    const bytes = frames.reduce((sum, one) => sum + one.length, 0);
+    const full = (this.#active?.segment.end ?? 0) + bytes > this.#limit;
+    if (!this.#active || (full && this.#active.segment.end > this.#limit / 2)) await this.#rotate();
+    const active = this.#active!;
+    await this.#put(active, frames, bytes);
+    return active.segment;
+  }
+
+  async #put(active: Active, frames: Buffer[], bytes: number): Promise<void> {
+    const { segment, fd } = active;
+    let { checksum } = segment;
+    for (const one of frames) checksum = closeFrame(one, checksum);
+    const end = segment.end + bytes;
+    // What is being made ready is zeros: they must not come over this.
+    if (end > active.ready) await this.#preparing;
+    try {
+      await this.#writeAll(fd, frames.length === 1 ? frames[0]! : Buffer.concat(frames, bytes), segment.end);
+    } catch (error) {
+      await this.#takeBack(active, error as NodeJS.ErrnoException);
+    }
+    segment.end = end;
+    segment.checksum = checksum;
+    active.ready = Math.max(active.ready, end);
+    if (active.ready - end < this.#ready / 2) this.#prepare(active);
+  }
+
+  async #writeAll(fd: number, bytes: Buffer, at: number): Promise<void> {
+    while (bytes.length) {
+      const written = await new Promise<number>((done, fail) =>
+        this.#write(fd, bytes, at, (error, n) => (error ? fail(error) : done(n))),
+      );
+      bytes = bytes.subarray(written);
+      at += written;
+    }
+  }
+
+  /** Cuts off what a failed write may have left. Throws what the write's failure means to who asked for it. */
+  async #takeBack(active: Active, error: NodeJS.ErrnoException): Promise<never> {
+    const { path, end } = active.segment;
+    if (!noSpace.includes(error.code ?? ''))
+      throw new Error(`${path} could not be written (${error.message})`, { cause: error });
+    await this.#preparing;
+    await truncate(active.fd, end);
+    fdatasyncSync(active.fd);
+    active.ready = end;
+    throw new NothingWrittenError(
+      `the disk of ${path} is full: nothing was written; free some space, and go on`,
+      { cause: error },
+    );
+  }
+
+  /** Makes more of the file ready, beside what else is done. It is a matter of speed: a failure changes nothing. */
+  #prepare(active: Active): void {
+    const more = Math.min(this.#ready, this.#limit - active.ready);
+    if (this.#preparing || more <= 0 || this.#closed) return;
+    const from = active.ready;
+    this.#preparing = prepared(active.segment.path, from, more).then((done) => {
+      this.#preparing = undefined;
+      if (done && active.ready >= from) active.ready = Math.max(active.ready, from + more);
+    });
+  }
+
+  /** Seals the newest segment, and begins another. */
+  async #rotate(): Promise<void> {
+    if (this.#active) {
+      const { segment, fd } = this.#active;
+      await this.#preparing;
+      await this.#put(this.#active, [sealFrame()], sealFrame().length);
+      await this.#preparing;
+      this.#active = undefined;
+      ftruncateSync(fd, segment.end);
+      closeSync(fd);
+    }
+    this.#begin();
+  }
+
+  /** Makes the next segment, with the state that stands before it. */
+  #begin(): void {
+    const number = this.#newest + 1;
+    const path = segmentPath(this.#dir, number);
+    const header = { number, last: number, cleanedAt: 0 };
+    const { bytes, checksum } = encodeHeader(header);
+    const state = stateFrame(this.#revision, this.#compacted, [...this.#leases.values()]);
+    const end = bytes.length + state.length;
+    const sum = closeFrame(state, checksum);
+    try {
+      writeFileSync(`${path}.new`, Buffer.concat([bytes, state]), { mode: 0o600, flush: true });
+    } catch (error) {
+      if (!noSpace.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      throw new NothingWrittenError(
+        `the disk of ${path} is full: nothing was written; free some space, and go on`,
+        { cause: error },
+      );
+    }
+    renameSync(`${path}.new`, path);
+    syncDirectory(this.#dir);
+    const segment = new Segment(path, header, end, sum);
+    this.#segments.set(number, segment);
+    this.#newest = number;
+    this.#active = { segment, fd: openFlushing(path), ready: end };
+    this.#note();
+  }
+
+  read(version: Version): Change | undefined {
+    return version.size ? this.#segments.get(version.segment)!.read(version) : undefined;
+  }
+
+  async compact(revision: number, dropped: Version[]): Promise<void> {
+    const failure = this.#cleaningFailure;
+    this.#cleaningFailure = undefined;
+    if (revision > this.#compacted) {
+      await this.#next(async () => {
+        await this.#append([compactFrame(revision)]);
+        this.#compacted = revision;
+        this.#note();
+      });
+    }
+    const touched = new Set<Segment>();
+    for (const version of dropped) {
+      const segment = this.#segments.get(version.segment)!;
+      segment.drop(version);
+      touched.add(segment);
+    }
+    for (const segment of touched) segment.versions = segment.versions.filter((v) => v.size);
+    this.#dropped = revision;
+    if (dropped.length) void this.clean();
+    if (failure) throw failure;
+  }
+
+  /** Gives the disk back what is forgotten; resolves when that is done. The next compaction tells of a failure. */
+  clean(): Promise<void> {
+    this.#cleaning = this.#cleaning.then(async () => {
+      try {
+        while (!this.#closed) {
+          // The newest is still written to, or has what is known of leases.
+          const sealed = [...this.#segments.values()].sort((a, b) => a.number - b.number).slice(0, -1);
+          const chosen = toClean(sealed, this.#dropped, this.#limit);
+          if (!chosen) return;
+          await cleaned(this.#dir, chosen, this.#dropped, (segment) => {
+            for (const old of chosen.run) {
+              this.#segments.delete(old.number);
+              old.close();
+            }
+            this.#segments.set(segment.number, segment);
+          });
+        }
+      } catch (error) {
+        if (!noSpace.includes((error as NodeJS.ErrnoException).code ?? ''))
+          this.#cleaningFailure = error as Error;
+      }
+    });
+    return this.#cleaning;
+  }
+
+  putLease(lease: LeaseRecord): Promise<void> {
+    return this.#next(async () => {
+      await this.#append([leaseFrame(lease)]);
+      this.#leases.set(lease.id, lease);
+      this.#note();
+    });
+  }
+  removeLease(id: number): Promise<void> {
+    return this.#next(async () => {
+      await this.#append([leaseFrame({ id, ttlSeconds: 0 })]);
+      this.#leases.delete(id);
+      this.#note();
+    });
+  }
+
+  leases(): LeaseRecord[] {
+    return [...this.#leases.values()];
+  }
+
+  bytes() {
+    let [total, inUse] = [0, 0];
+    for (const { end, live } of this.#segments.values()) {
+      total += end;
+      inUse += live;
+    }
+    return { total, inUse };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
+    await this.#preparing;
+    await this.#cleaning;
+    if (this.#active) {
+      const { fd, segment } = this.#active;
+      ftruncateSync(fd, segment.end);
+      closeSync(fd);
+    }
+    this.#active = undefined;
+    for (const segment of this.#segments.values()) segment.close();
+    this.#witness?.close();
+    this.#release();
+  }
+}
+
+/** A write to it returns when the bytes are on disk. */
+const openFlushing = (path: string): number => openSync(path, constants.O_RDWR | constants.O_DSYNC);
+
+const zeros = Buffer.alloc(1 << 16);
+
+/** Writes zeros. Resolves with whether it could be done: without, writes go on as long as there is any room. */
+async function prepared(path: string, from: number, bytes: number): Promise<boolean> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r+');
+    for (let at = 0; at < bytes; at += zeros.length)
+      await file.write(zeros, 0, Math.min(zeros.length, bytes - at), from + at);
+    await file.datasync();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await file?.close();
+  }
+}
