@@ -21,7 +21,7 @@ export interface Form {
 }
 
 /** A conversion that does not end holds back all that wait for it. */
-const callSeconds = 30;
+const limitSeconds = 30;
 
 /** The conversions of a definition as it is now; `since` is the store's revision from when on nothing else was written. */
 export function converterOf(
@@ -31,9 +31,12 @@ export function converterOf(
   storage: Kind,
   since: number,
 ): Converter {
-  const formOf = (apiVersion: string, way: 'from' | 'to'): Form => {
+  const formOf = (apiVersion: string, away: boolean): Form => {
     const form = forms.get(apiVersion);
-    if (!form) throw internalError(`request to convert CR ${way} an invalid group/version: ${apiVersion}`);
+    if (!form)
+      throw internalError(
+        `request to convert CR ${away ? 'from' : 'to'} an invalid group/version: ${apiVersion}`,
+      );
     return form;
   };
   const stored = apiVersionOf(storage);
@@ -43,7 +46,7 @@ export function converterOf(
   const fresh = ({ revision, object }: Entry): boolean =>
     revision > since && object.apiVersion === stored && (one || !hasDefaults);
   const asStored = (entry: Entry): AnyObject => {
-    const { schema } = formOf(entry.object.apiVersion!, 'from');
+    const { schema } = formOf(entry.object.apiVersion!, true);
     if (fresh(entry)) return entry.object;
     return coerced(entry.object, (draft) => {
       schema.prune(draft);
@@ -52,10 +55,10 @@ export function converterOf(
   };
   const convert = (objects: AnyObject[], to: Kind): MaybePromise<AnyObject[]> => {
     const target = apiVersionOf(to);
-    const { schema } = formOf(target, 'to');
+    const { schema } = formOf(target, false);
     const others = objects.filter(({ apiVersion }) => apiVersion !== target);
     if (!others.length) return objects;
-    for (const { apiVersion } of others) formOf(apiVersion!, 'from');
+    for (const { apiVersion } of others) formOf(apiVersion!, true);
     const made =
       crd.spec.conversion?.strategy === 'Webhook'
         ? callWebhook(registry, crd, others, target)
@@ -94,12 +97,10 @@ async function callWebhook(
   const review = { kind: 'ConversionReview', apiVersion, request: { uid, desiredAPIVersion, objects } };
   let answer: any;
   try {
-    answer = await postReview(outbound, { ...clientConfig } as Callee, review, {
-      signal: AbortSignal.timeout(callSeconds * 1000),
-    });
+    answer = await postReview(outbound, { ...clientConfig } as Callee, review, { limitSeconds });
   } catch (error) {
     if (!(error instanceof ReviewError)) throw error;
-    throw internalError(`${who} failed: ${error.canceled ? 'context deadline exceeded' : error.message}`);
+    throw internalError(`${who} failed: ${error.message}`);
   }
   const converted = convertedObjects(answer, version, uid, who);
   if (converted.length !== objects.length)

@@ -97,7 +97,8 @@ function contextFor({ caBundle, identity }: Trust): SecureContext {
     }
   } else ca = systemRoots ??= [...rootCertificates, ...getCACertificates('system')];
   try {
-    return createSecureContext({ ca, ...identity, minVersion: 'TLSv1.2' });
+    // As in Go, whatever the bundle has is trusted, be it a server's own certificate.
+    return createSecureContext({ ca, ...identity, minVersion: 'TLSv1.2', allowPartialTrustChain: true });
   } catch (error) {
     throw new OutboundError('tls', `unable to load root certificates: ${(error as Error).message}`);
   }

@@ -15,13 +15,17 @@ export class ReviewError extends Error {
   }
 }
 
-/** Sends a review (an AdmissionReview, a ConversionReview) as JSON, and reads the one that answers. Rejects with ReviewError. */
+/**
+ * Sends a review (an AdmissionReview, a ConversionReview) as JSON, and reads the one that answers. `timeoutSeconds` is told to
+ * the other side, `limitSeconds` is not. Rejects with ReviewError.
+ */
 export async function postReview(
   outbound: Outbound,
   callee: Callee,
   review: object,
-  { timeoutSeconds, signal }: { timeoutSeconds?: number; signal?: AbortSignal } = {},
+  { timeoutSeconds, limitSeconds }: { timeoutSeconds?: number; limitSeconds?: number } = {},
 ): Promise<any> {
+  const limit = timeoutSeconds ?? limitSeconds;
   const body = new TextEncoder().encode(JSON.stringify(review));
   try {
     const response = await outbound.send(callee, {
@@ -33,11 +37,9 @@ export async function postReview(
         'user-agent': 'kube-apiserver-admission',
       },
       body,
-      signal,
       repeatable: true,
-      ...(timeoutSeconds === undefined
-        ? {}
-        : { timeoutMs: timeoutSeconds * 1000, query: `timeout=${timeoutSeconds}s` }),
+      ...(timeoutSeconds === undefined ? {} : { query: `timeout=${timeoutSeconds}s` }),
+      ...(limit === undefined ? {} : { timeoutMs: limit * 1000 }),
     });
     const text = new TextDecoder().decode(await readBody(response, maxAnswerBytes));
     if (response.code < 200 || response.code > 206) throw refused(response.code, text);

@@ -125,7 +125,7 @@ export async function deleteCollection(registry: Registry, context: Context): Pr
     options: { ...options, limit: undefined },
   });
   for (let i = 0; i < entries.length; i += 100) {
-    await Promise.all(
+    const ended = await Promise.allSettled(
       entries.slice(i, i + 100).map(async ({ object }) => {
         try {
           await deleteOne(registry, {
@@ -138,6 +138,9 @@ export async function deleteCollection(registry: Registry, context: Context): Pr
         }
       }),
     );
+    // Not before all have ended: what begins is waited for.
+    const failed = ended.find((one) => one.status === 'rejected');
+    if (failed) throw failed.reason;
   }
   return entries;
 }

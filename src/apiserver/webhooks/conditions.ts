@@ -1,7 +1,9 @@
 // matchConditions: expressions that all must hold for a webhook to be called.
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-matchconditions
+
+import { compileCondition } from '../../api/admissionregistration/match-conditions.ts';
 import type { MatchCondition } from '../../api/admissionregistration/v1.gen.ts';
-import { type CelProgram, compileCel } from '../../machinery/cel/compile.ts';
+import type { CelProgram } from '../../machinery/cel/compile.ts';
 import { adapt, CelError, type Value } from '../../machinery/cel/values.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 
@@ -19,7 +21,7 @@ export interface ConditionInput {
 export class Conditions {
   readonly #programs: CelProgram[];
   constructor(conditions: MatchCondition[]) {
-    this.#programs = conditions.map(({ expression }) => compileCel(expression));
+    this.#programs = conditions.map(({ expression }) => compileCondition(expression));
   }
 
   hold({ object, oldObject, request }: ConditionInput): boolean | Error {
