@@ -5,7 +5,7 @@ import { toYaml } from '../../machinery/yaml.ts';
 import type { Context } from '../context.ts';
 import type { Result } from '../perform.ts';
 import type { ListResult } from '../registry/read.ts';
-import type { Scheme } from '../scheme.ts';
+import type { Scheme, Served } from '../scheme.ts';
 import type { Form } from './negotiate.ts';
 import { partial, table } from './table.ts';
 
@@ -68,7 +68,7 @@ export function encodeResult(context: Context, result: Result, form: Form, inclu
     const { object } = result.entry;
     return encode(transform(served.kind, [object], undefined, context.nowMs, form, include), form);
   }
-  if (plain) return { type: 'application/json', body: joinList(served.kind, result.list) };
+  if (plain) return { type: 'application/json', body: joinList(served, result.list) };
   const objects = result.list.entries.map((entry) => entry.object);
   return encode(transform(served.kind, objects, listMeta(result.list), context.nowMs, form, include), form);
 }
@@ -117,12 +117,12 @@ export function transform(
   };
 }
 
-/** A list of what is encoded already: the bytes of the items, one after the other. */
-function joinList(kind: Kind<any>, list: ListResult): Uint8Array {
+/** A list of what is encoded already: the bytes of its items. Those of built-in kinds do not repeat what the list says. */
+function joinList({ kind, custom }: Served, list: ListResult): Uint8Array {
   const head = encoder.encode(
     `{"kind":"${listKindOf(kind)}","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(listMeta(list))},"items":[`,
   );
-  const items = list.entries.map((entry) => entry.item);
+  const items = list.entries.map((entry) => (custom ? entry.json.subarray(1) : entry.item));
   const size = items.reduce((sum, item) => sum + item.length + 2, head.length + 3);
   const body = new Uint8Array(size);
   body.set(head);
