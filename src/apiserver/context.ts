@@ -37,13 +37,15 @@ export const fieldManagerOf = (context: Context): string =>
 export const isDryRun = (context: Context): boolean => context.options.dryRun === 'All';
 
 /** A write that is made in the same transaction as the object's, or neither is. */
-export interface Alongside {
-  /** The version that it is a change of. */
-  key: string;
-  revision: number;
-  value: Uint8Array;
-  decoded: AnyObject;
-}
+export type Alongside =
+  | {
+      key: string;
+      /** The version that it is a change of. */
+      revision: number;
+      value: Uint8Array;
+      decoded: AnyObject;
+    }
+  | { key: string; remove: true };
 
 /** A group, a version, and a kind in it. */
 export interface TypeName {

@@ -1,12 +1,17 @@
 import { events } from '../api/core/event.ts';
 import { CompactedError } from '../machinery/store.ts';
+import type { ServiceAllocator } from './allocation/service.ts';
 import type { ApiServer } from './server.ts';
 
 const eventTtlMs = 3600_000;
 const compactEveryMs = 300_000;
+const repairEveryMs = 180_000;
 
-/** What the server does by itself: forgets events after an hour, and the store's history after five to ten minutes. */
-export function housekeeping(server: ApiServer, signal: AbortSignal): void {
+/**
+ * What the server does by itself: forgets events after an hour, and the store's history after five to ten minutes; looks
+ * after the addresses and ports of services.
+ */
+export function housekeeping(server: ApiServer, allocator: ServiceAllocator, signal: AbortSignal): void {
   const { registry, log } = server;
   const { clock, store, caches } = registry;
   let previous = 0;
@@ -49,4 +54,5 @@ export function housekeeping(server: ApiServer, signal: AbortSignal): void {
   };
   every(compactEveryMs, compact);
   every(60_000, expireEvents);
+  every(repairEveryMs, () => allocator.repair());
 }

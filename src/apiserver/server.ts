@@ -65,7 +65,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { store, clock, random, uuid, log } = options;
   const caches = new Caches(store);
   const scheme = new Scheme();
-  const allocator = serviceAllocator(caches, options, random);
+  const now = () => clock.now();
+  const allocator = serviceAllocator({ store, caches, random, uuid, now }, options);
   const registry: Registry = {
     store,
     caches,
@@ -95,7 +96,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       .filter((s) => s.kind === s.storage && s.kind.verbs.includes('get'))
       .map((s) => caches.add(s.kind)),
   );
-  allocator.load();
+  const stop = new AbortController();
+  await allocator.start(stop.signal);
   const object = <T>(path: string, kind: any): T | undefined =>
     caches.of(kind)?.get(path)?.object as T | undefined;
   const tokens = await tokenAuthority(
@@ -128,8 +130,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       caches.stop();
     },
   };
-  const stop = new AbortController();
   await customResources(server, stop.signal);
-  housekeeping(server, stop.signal);
+  housekeeping(server, allocator, stop.signal);
   return server;
 }

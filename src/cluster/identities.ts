@@ -12,6 +12,7 @@ const accounts: Record<string, string> = {
   replicationcontroller: 'replication-controller',
   'root-ca-certificate-publisher': 'root-ca-cert-publisher',
   serviceaccount: 'service-account-controller',
+  'service-cidr': 'service-cidrs-controller',
   'taint-eviction-controller': 'node-controller',
   'ttl-after-finished': 'ttl-after-finished-controller',
 };

@@ -21,6 +21,7 @@ import { services } from '../api/core/service.ts';
 import { serviceAccounts } from '../api/core/service-account.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../api/core/v1.gen.ts';
 import { endpointSlices } from '../api/discovery/endpoint-slice.ts';
+import { serviceCIDRs } from '../api/networking/service-cidr.ts';
 import { podDisruptionBudgets } from '../api/policy/pod-disruption-budget.ts';
 import { clusterRoles } from '../api/rbac/cluster-role.ts';
 import { storageClasses } from '../api/storage/storage-class.ts';
@@ -436,4 +437,20 @@ test('quotas, budgets and aggregated roles keep their numbers', async () => {
   });
   await client(clusterRoles).create({ metadata: { name: 'part', labels: { part: 'yes' } }, rules: [rule] });
   await until('aggregated', async () => (await client(clusterRoles).get('sum')).rules?.length === 1);
+});
+
+test('a range of service addresses is ready, and goes when none of its addresses is in use', async () => {
+  const cidrs = plane.client(serviceCIDRs);
+  const readyOf = async (name: string) =>
+    (await cidrs.get(name)).status?.conditions?.find(({ type }) => type === 'Ready');
+  await cidrs.create({ metadata: { name: 'second' }, spec: { cidrs: ['10.200.0.0/24'] } });
+  await until('the range is ready', async () => (await readyOf('second'))?.status === 'True');
+  await plane.client(services).create({
+    metadata: { name: 'ranged', namespace: 'default' },
+    spec: { clusterIP: '10.200.0.77', ports: [{ port: 80 }], selector: { a: 'b' } },
+  });
+  await cidrs.delete('second');
+  await until('it is held', async () => (await readyOf('second'))?.reason === 'Terminating');
+  await plane.client(services).delete('ranged', { namespace: 'default' });
+  await until('it is gone', async () => (await cidrs.list()).items.length === 1);
 });

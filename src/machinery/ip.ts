@@ -51,3 +51,30 @@ export function ipBits(text: string): { bits: bigint; width: 32 | 128 } | undefi
         ];
   return { bits: all.reduce((n, group) => n * 65536n + BigInt(`0x${group}`), 0n), width: 128 };
 }
+
+/** The address in its one canonical form (RFC 5952). */
+export function formatIP(bits: bigint, width: 32 | 128): string {
+  if (width === 32) return [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n).join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => (bits >> BigInt(112 - 16 * i)) & 0xffffn);
+  const text = groups.map((group) => group.toString(16)).join(':');
+  // The longest run of zeros, the first of several, when there are two at least.
+  const runs = [...text.matchAll(/(?<![0-9a-f])0(:0)+(?![0-9a-f])/g)];
+  const longest = runs.reduce<RegExpExecArray | undefined>(
+    (best, run) => (best && best[0].length >= run[0].length ? best : run),
+    undefined,
+  );
+  if (!longest) return text;
+  const before = text.slice(0, longest.index).replace(/:$/, '');
+  const after = text.slice(longest.index + longest[0].length).replace(/^:/, '');
+  return `${before}::${after}`;
+}
+
+/** The first and the last address of `10.96.0.0/16`, as numbers; undefined for what is no range. */
+export function ipRange(cidr: string): { first: bigint; last: bigint; width: 32 | 128 } | undefined {
+  if (!isCIDR(cidr)) return undefined;
+  const [address, length] = cidr.split('/') as [string, string];
+  const { bits, width } = ipBits(address)!;
+  const size = 1n << BigInt(width - Number(length));
+  const first = bits - (bits % size);
+  return { first, last: first + size - 1n, width };
+}

@@ -29,7 +29,7 @@ let keys: { privateKey: string; publicKey: string } | undefined;
 
 /** An API server in this process on a store in memory (or the one given, which `stop` closes), with the bootstrap policy and the default namespaces: for tests. */
 export async function startControlPlane(
-  options: { clock?: Clock; log?: Log; store?: Store } = {},
+  options: { clock?: Clock; log?: Log; store?: Store; serviceCIDR?: string; nodePorts?: string } = {},
 ): Promise<ControlPlane> {
   const { clock = systemClock, log = silentLog, store = memoryStore() } = options;
   keys ??= await makeTokenKeys();
@@ -43,8 +43,8 @@ export async function startControlPlane(
     trace,
     tokenKeys: keys,
     issuer: 'https://kubernetes.default.svc.cluster.local',
-    serviceCIDR: '10.96.0.0/16',
-    nodePorts: '30000-32767',
+    serviceCIDR: options.serviceCIDR ?? '10.96.0.0/16',
+    nodePorts: options.nodePorts ?? '30000-32767',
     sender: nodeSender(),
   });
   const clientFor = (name: string, groups: string[] = []) =>

@@ -15,8 +15,14 @@ type More = Admission['alongside'];
 function together(more: More): { compare: Compare[]; ops: Op[] } {
   const all = (more ?? []).flatMap((one) => one());
   return {
-    compare: all.map(({ key, revision }) => ({ key, target: 'mod', equals: revision })),
-    ops: all.map(({ key, value, decoded }) => ({ op: 'put', key, value, decoded })),
+    compare: all.flatMap((one) =>
+      'remove' in one ? [] : [{ key: one.key, target: 'mod', equals: one.revision }],
+    ),
+    ops: all.map((one) =>
+      'remove' in one
+        ? { op: 'delete', key: one.key }
+        : { op: 'put', key: one.key, value: one.value, decoded: one.decoded },
+    ),
   };
 }
 
@@ -74,10 +80,14 @@ export async function replace(
 }
 
 /** Deletes what `old` was read as. Throws Stale. */
-export async function remove(store: Store, context: Context, old: Entry): Promise<void> {
+export async function remove(store: Store, context: Context, old: Entry, more?: More): Promise<void> {
+  const { compare, ops } = together(more);
   if (isDryRun(context)) return;
   const { succeeded } = await write(() =>
-    store.txn([{ key: old.key, target: 'mod', equals: old.revision }], [{ op: 'delete', key: old.key }]),
+    store.txn(
+      [{ key: old.key, target: 'mod', equals: old.revision }, ...compare],
+      [{ op: 'delete', key: old.key }, ...ops],
+    ),
   );
   if (!succeeded) throw new Stale();
 }

@@ -3,10 +3,11 @@ import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
 import { conflict, notFound } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { type Admission, type Context, isDryRun } from '../context.ts';
+import type { Admission, Context } from '../context.ts';
 import { remove, replace, retrying } from './commit.ts';
 import { keyFor, list } from './read.ts';
 import { admit, cacheOf, type Registry } from './registry.ts';
+import { removedWith } from './write.ts';
 
 /** `gone` says whether the object was deleted at once (the answer is then a Status), or is on its way out. */
 export interface Deletion {
@@ -76,8 +77,7 @@ async function attempt(
   const heldByNamespace =
     old.kind === 'Namespace' && old.apiVersion === 'v1' && old.spec?.finalizers?.length > 0;
   if (grace <= 0 && !finalizers.length && !heldByNamespace) {
-    await remove(registry.store, context, entry);
-    if (!isDryRun(context)) for (const allocator of registry.allocators) allocator.release(context, old);
+    await remove(registry.store, context, entry, removedWith(registry, context, old));
     return { entry, gone: true };
   }
 

@@ -6,7 +6,7 @@ import type { Tracer } from '../../machinery/trace.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import type { Admission, Context } from '../context.ts';
+import type { Admission, Alongside, Context } from '../context.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { Scheme } from '../scheme.ts';
 import type { Turns } from './turns.ts';
@@ -21,15 +21,24 @@ export interface AdmissionPlugin {
   validate?(admission: Admission): void | Promise<void>;
 }
 
-/** Reserves what creation allocates (cluster IPs, node ports) and gives it back when the write fails or the object goes. */
+/** Chooses what creation allocates (cluster IPs, node ports); it becomes the object's in the transaction that writes it. */
 export interface Allocator {
-  /** Called before a write; returns what undoes the reservation. */
-  allocate(context: Context, object: any, old: any): (() => void) | undefined;
-  /** An update is done: what only the old object held goes back. */
-  committed(context: Context, object: any, old: any): void;
-  /** The object is gone. */
-  release(context: Context, object: any): void;
+  /** Called before a write is validated; changes the object. */
+  allocate(context: Context, object: any, old: any): Allocation | undefined;
+  /** What goes with the object when it goes. */
+  removed(context: Context, object: any): (() => Alongside[]) | undefined;
 }
+
+export interface Allocation {
+  /** Holds what was chosen no longer: the write is done. */
+  release(): void;
+  /** The write failed: takes what was chosen out of the object, too. */
+  undo(): void;
+  alongside(): Alongside[];
+}
+
+/** Somebody else took what an allocator had chosen: it may choose again. */
+export class AllocationLost extends Error {}
 
 /** All that the verbs stand on. */
 export interface Registry {

@@ -15,13 +15,13 @@ import {
   StatusError,
 } from '../../machinery/status.ts';
 import { demandRight } from '../authz/demand.ts';
-import type { Entry } from '../cache/entry.ts';
+import { Entry } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { type Admission, type Context, fieldManagerOf, isDryRun, type TypeName } from '../context.ts';
-import { insert, remove, replace, retrying } from './commit.ts';
+import { type Admission, type Alongside, type Context, fieldManagerOf, type TypeName } from '../context.ts';
+import { insert, remove, replace, retrying, Stale } from './commit.ts';
 import { generatedName, hasGeneration, settle, stampNew, stampUpdate } from './metadata.ts';
 import { keyFor } from './read.ts';
-import { admit, cacheOf, type Registry } from './registry.ts';
+import { type Allocation, AllocationLost, admit, cacheOf, type Registry } from './registry.ts';
 
 const writeContext = (registry: Registry, context: Context): WriteContext => ({
   nowMs: context.nowMs,
@@ -71,7 +71,7 @@ export async function create(
   if (given !== undefined && object.status === given && ownStatus) delete object.status;
 
   for (let attempt = 0; ; attempt++) {
-    const undo = allocate(registry, context, object, undefined);
+    const allocated = allocate(registry, context, object, undefined);
     try {
       check(context, object.metadata.name!, [
         ...validateMeta(kind, object),
@@ -80,15 +80,16 @@ export async function create(
       const key = keyFor(cache, object.metadata.namespace, object.metadata.name!);
       // Before a quota counts it.
       if (cache.get(key)) throw alreadyExists(kind, object.metadata.name!);
-      const last: Admission = { ...admission, object, alongside: [] };
+      const last: Admission = { ...admission, object, alongside: [...allocated.alongside] };
       await admit(registry, last, 'validate');
       const stored = view ? await view.toStorage(object) : object;
       const entry = await insert(cache, registry, context, key, stored, last.alongside);
-      if (isDryRun(context)) undo();
+      allocated.release();
       context.code = 201;
       return entry;
     } catch (error) {
-      undo();
+      allocated.undo();
+      if (error instanceof AllocationLost && attempt < 8) continue;
       const taken = error instanceof StatusError && error.reason === 'AlreadyExists';
       if (!taken || !generated || attempt >= 8) throw error;
       object = clone(object);
@@ -97,26 +98,46 @@ export async function create(
   }
 }
 
+/** What all allocators chose for one write. */
+interface Allocated {
+  release(): void;
+  undo(): void;
+  alongside: (() => Alongside[])[];
+}
+const nothing: Allocated = { release() {}, undo() {}, alongside: [] };
+
 function allocate(
   registry: Registry,
   context: Context,
   object: AnyObject,
   old: AnyObject | undefined,
-): () => void {
-  const undo: (() => void)[] = [];
+): Allocated {
+  const all: Allocation[] = [];
+  const undo = () => {
+    for (const one of all.splice(0)) one.undo();
+  };
   try {
     for (const allocator of registry.allocators) {
-      const back = allocator.allocate(context, object, old);
-      if (back) undo.push(back);
+      const one = allocator.allocate(context, object, old);
+      if (one) all.push(one);
     }
   } catch (error) {
-    for (const back of undo) back();
+    undo();
     throw error;
   }
-  return () => {
-    for (const back of undo.splice(0)) back();
+  if (!all.length) return nothing;
+  return {
+    undo,
+    release() {
+      for (const one of all.splice(0)) one.release();
+    },
+    alongside: all.map((one) => () => one.alongside()),
   };
 }
+
+/** What allocators let go of together with an object. */
+export const removedWith = (registry: Registry, context: Context, object: AnyObject): (() => Alongside[])[] =>
+  registry.allocators.flatMap((a) => a.removed(context, object) ?? []);
 
 function manage(registry: Registry, context: Context, object: AnyObject, old: AnyObject | undefined): void {
   const { kind } = context.served;
@@ -246,7 +267,7 @@ async function updateOnce(
   if (counted && changesGeneration(kind.rules.generation, object, old)) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  const undo = allocate(registry, context, object, old);
+  const allocated = allocate(registry, context, object, old);
   try {
     check(context, old.metadata.name!, [
       ...validateMeta(kind, object),
@@ -259,27 +280,25 @@ async function updateOnce(
             ...(rules.validateUpdate?.(object, old, how) ?? []),
           ]),
     ]);
-    const last: Admission = { ...admission, object, alongside: [] };
+    const last: Admission = { ...admission, object, alongside: [...allocated.alongside] };
     await validated(registry, last, options.admission);
     object.metadata.resourceVersion = old.metadata.resourceVersion;
     const stored = view ? await view.toStorage(object) : object;
     if (unchanged(stored, entry.object)) {
-      undo();
+      allocated.undo();
       return entry;
     }
     if (isFinished(object)) {
-      await remove(registry.store, context, entry);
-      undo();
-      if (!isDryRun(context)) for (const allocator of registry.allocators) allocator.release(context, old);
-      return entry;
+      await remove(registry.store, context, entry, removedWith(registry, context, old));
+      allocated.undo();
+      return new Entry(context.served.storage, entry.key, stored, entry.revision);
     }
     const result = await replace(cache, registry.store, context, entry, stored, last.alongside);
-    if (isDryRun(context)) undo();
-    else for (const allocator of registry.allocators) allocator.committed(context, object, old);
+    allocated.release();
     return result;
   } catch (error) {
-    undo();
-    throw error;
+    allocated.undo();
+    throw error instanceof AllocationLost ? new Stale() : error;
   }
 }
 

@@ -21,6 +21,7 @@ import { resourceQuotaController } from './resource-quota.ts';
 import { rootCAPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { serviceAccountTokenController } from './service-account-token.ts';
+import { serviceCIDRController } from './service-cidr.ts';
 import { statefulSetController } from './stateful-set/stateful-set.ts';
 import { persistentVolumeBinder } from './volumes/binder.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
@@ -52,6 +53,7 @@ export const controllers: Controller[] = [
   taintEvictionController,
   podGarbageCollector,
   // Services.
+  serviceCIDRController,
   endpointsController,
   endpointSliceController,
   endpointSliceMirroringController,
