@@ -1,7 +1,7 @@
 import type { ApiRequest, Transport } from '../client/client.ts';
 import { clone, type WatchEvent } from '../machinery/meta.ts';
-import { gone, StatusError } from '../machinery/status.ts';
-import { demandRight } from './authz/demand.ts';
+import { gone, isStatusError, StatusError } from '../machinery/status.ts';
+import { attributesOf, demandRight } from './authz/demand.ts';
 import type { Context, User } from './context.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
@@ -11,6 +11,8 @@ import { recordWrite } from './trace.ts';
 
 /** Events that one watcher may be behind before it is told to list again. */
 const maxPending = 50_000;
+
+const readOnly = new Set(['get', 'list', 'watch']);
 
 /** The same pipeline, identity and authorization as over a socket, without the socket and without encoding. */
 export function inProcessTransport(server: ApiServer, user: User, userAgent: string): Transport {
@@ -31,14 +33,37 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
       warnings: [],
       code: 200,
     };
-    demandRight(server.authorizer, context);
     return context;
+  }
+
+  /** Counts a request as one that comes over a socket; it takes seats, but is not made to wait for them. */
+  async function counted<T>(context: Context, run: () => Promise<T>): Promise<T> {
+    const attributes = attributesOf(context);
+    const { flow, metrics } = server;
+    const cache = registry.caches.of(context.served.storage, context.served.custom);
+    const ticket = flow.enter(flow.classify(attributes), attributes, context.options, cache);
+    const { requests } = metrics;
+    const inFlight = requests.inFlight[readOnly.has(context.verb) ? 'readOnly' : 'mutating'];
+    inFlight.add(1, ticket.startedMs);
+    let code = 0;
+    try {
+      demandRight(server.authorizer, context);
+      return await run();
+    } catch (error) {
+      code = isStatusError(error) ? error.code : 500;
+      throw error;
+    } finally {
+      ticket.finish();
+      const now = registry.clock.now();
+      inFlight.add(-1, now);
+      requests.observe(context, code || context.code, now - context.nowMs, 0);
+    }
   }
   return {
     async request(request) {
       const context = contextOf(request);
       const body = request.body === undefined ? undefined : clone(request.body);
-      const result: Result = await perform(registry, server.handlers, context, body);
+      const result: Result = await counted(context, () => perform(registry, server.handlers, context, body));
       recordWrite(registry, context, result);
       if (result.type === 'entry') return result.entry.object;
       if (result.type === 'object') return result.object;
@@ -55,6 +80,8 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
 
     async *watch(request) {
       const context = contextOf(request);
+      demandRight(server.authorizer, context);
+      const gauge = server.metrics.requests.longRunning(context);
       let pending: WatchEvent[] = [];
       let wake: (() => void) | undefined;
       let failure: unknown;
@@ -83,6 +110,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
         },
       });
       const abort = () => wake?.();
+      gauge.value++;
       signal?.addEventListener('abort', abort, { once: true });
       try {
         while (!signal?.aborted) {
@@ -97,6 +125,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
           yield batch;
         }
       } finally {
+        gauge.value--;
         stop();
         signal?.removeEventListener('abort', abort);
       }

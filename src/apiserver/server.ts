@@ -4,21 +4,30 @@ import { horizontalPodAutoscalersV1 } from '../api/autoscaling/horizontal-pod-au
 import { events } from '../api/core/event.ts';
 import { eventsV1 } from '../api/events/event.ts';
 import { typeFacts } from '../api/facts.gen.ts';
+import { createClient } from '../client/typed.ts';
 import type { Clock, Random } from '../machinery/clock.ts';
 import type { Kind } from '../machinery/kind.ts';
 import type { Log } from '../machinery/log.ts';
 import type { Store } from '../machinery/store.ts';
 import { noTrace, type Tracer } from '../machinery/trace.ts';
 import { admissionChain } from './admission/index.ts';
+import { noRemotes, type Remotes } from './aggregation/remotes.ts';
 import { type ServiceRanges, serviceAllocator } from './allocation/service.ts';
+import { type AuditorOptions, createAuditor } from './audit/auditor.ts';
+import type { Auditor } from './audit/trail.ts';
 import { type TokenAuthority, type TokenKeys, tokenAuthority } from './authn/service-account.ts';
 import { type Authorizer, createAuthorizer } from './authz/authorizer.ts';
 import { Caches } from './cache/caches.ts';
 import type { User } from './context.ts';
 import { aliasView, autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
 import { customResources } from './crd/custom-resources.ts';
+import { FlowControl } from './flow-control/flow-control.ts';
+import { type Maintenance, maintainFlowControl } from './flow-control/maintain.ts';
+import { addChecks } from './health/checks.ts';
+import { Health } from './health/health.ts';
 import { housekeeping } from './housekeeping.ts';
-import { Metrics } from './http/metrics.ts';
+import { inProcessTransport } from './in-process.ts';
+import { ServerMetrics } from './metrics/server-metrics.ts';
 import { createOutbound, type Sender } from './outbound/outbound.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
@@ -40,6 +49,10 @@ export interface ApiServerOptions extends ServiceRanges {
   issuer: string;
   /** Opens connections to webhooks and extension servers, and is closed with the server; without it there are none. */
   sender?: Sender;
+  /** Requests that are served at once, but for exempt ones: reading and writing ones together (600 unless told). */
+  maxInFlight?: number;
+  /** What is written down of requests, and where; nothing unless told. */
+  audit?: Pick<AuditorOptions, 'policy' | 'backends'>;
 }
 
 /** The API server without its sockets: what requests are performed on. */
@@ -48,7 +61,15 @@ export interface ApiServer extends AsyncDisposable {
   handlers: SubresourceHandlers;
   authorizer: Authorizer;
   tokens: TokenAuthority;
-  metrics: Metrics;
+  metrics: ServerMetrics;
+  health: Health;
+  flow: FlowControl;
+  /** Undefined when nothing is audited. */
+  auditor: Auditor | undefined;
+  /** Groups that other servers serve. */
+  remotes: Remotes;
+  /** `leaving`: no longer ready, but all is served as before; `draining`: what is under way is finished. */
+  phase: 'serving' | 'leaving' | 'draining';
   options: ApiServerOptions;
   log: Log;
   /** Names of start steps that are not done yet: /readyz shows them. */
@@ -63,6 +84,7 @@ const aliases: { kind: Kind<any>; storage: Kind<any>; conversion: Conversion }[]
 
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { store, clock, random, uuid, log } = options;
+  const metrics = new ServerMetrics(clock);
   const caches = new Caches(store);
   const scheme = new Scheme();
   const now = () => clock.now();
@@ -81,6 +103,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     outbound: createOutbound(caches, random, options.sender),
     turns: new Turns(),
     allocators: [allocator],
+    metrics: metrics.writes,
   };
   caches.start();
   for (const kind of allKinds) {
@@ -115,10 +138,28 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   );
   const { authorizer } = registry;
   registry.admission.push(...admissionChain(registry));
+  const flow = new FlowControl({
+    caches,
+    clock,
+    metrics: metrics.registry,
+    totalSeats: options.maxInFlight ?? 600,
+  });
+  let maintenance: Maintenance | undefined;
   const server: ApiServer = {
     registry,
     authorizer,
-    metrics: new Metrics(),
+    metrics,
+    health: new Health(),
+    flow,
+    auditor:
+      options.audit &&
+      createAuditor({
+        ...options.audit,
+        ...{ clock, metrics: metrics.registry },
+        reason: (attributes) => authorizer.rbac.reason(attributes),
+      }),
+    remotes: noRemotes,
+    phase: 'serving',
     tokens,
     options,
     log,
@@ -126,11 +167,25 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     pending: new Set(['start']),
     async [Symbol.asyncDispose]() {
       stop.abort();
+      flow.stop();
+      maintenance?.stop();
       options.sender?.close();
       caches.stop();
+      await server.auditor?.close();
     },
   };
   await customResources(server, stop.signal);
   housekeeping(server, allocator, stop.signal);
+  metrics.followStorage(scheme, caches, store);
+  addChecks(server);
+  const self = createClient(
+    inProcessTransport(
+      server,
+      { name: 'system:apiserver', groups: ['system:masters'] },
+      'kube-apiserver/v1.36.2',
+    ),
+  );
+  maintenance = maintainFlowControl(flow, self, clock, log);
+  await maintenance.settled;
   return server;
 }

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
-import { metricsPath } from '../apiserver/http/metrics.ts';
 import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { inProcessTransport } from '../apiserver/in-process.ts';
+import { metricsPaths } from '../apiserver/metrics/paths.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
@@ -81,7 +81,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     ],
   });
   const closing = new AbortController();
-  const paths = [...options.paths, ...builtInPaths, metricsPath(processMetrics), openApiPaths()];
+  const paths = [...options.paths, ...builtInPaths, metricsPaths(processMetrics), openApiPaths()];
   const answer = (exchange: Exchange) =>
     handle(server, exchange, { paths, connectors: options.connectors, closing: closing.signal });
   const https: HttpsServer[] = [];

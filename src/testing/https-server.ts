@@ -1,9 +1,9 @@
 import { connect } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { handle } from '../apiserver/http/handler.ts';
-import { metricsPath } from '../apiserver/http/metrics.ts';
 import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
+import { metricsPaths } from '../apiserver/metrics/paths.ts';
 import { serveHttps } from '../apiserver/node/https-server.ts';
 import { issue, makeAuthority } from '../cluster/node/certificates.ts';
 import { processMetrics } from '../cluster/node/platform.ts';
@@ -61,7 +61,7 @@ export async function serveControlPlane(plane: ControlPlane): Promise<HttpsPlane
   const authority = await makeAuthority('test', now);
   const pair = await issue(authority, { commonName: 'kube-apiserver', hosts: ['127.0.0.1'] }, now);
   const closing = new AbortController();
-  const paths = [...builtInPaths, metricsPath(processMetrics), openApiPaths()];
+  const paths = [...builtInPaths, metricsPaths(processMetrics), openApiPaths()];
   const https = await serveHttps({
     host: '127.0.0.1',
     port: 0,

@@ -39,7 +39,10 @@ function exchangeFor(
   const search = mark < 0 ? '' : path.slice(mark);
   const gone = signal ? AbortSignal.any([signal, closing]) : closing;
   const payload = bytesOf(body ?? '');
-  return {
+  const exchange: Exchange = {
+    extra: {},
+    code: 0,
+    sent: 0,
     method,
     path: mark < 0 ? path : path.slice(0, mark),
     query: new URLSearchParams(search),
@@ -55,9 +58,11 @@ function exchangeFor(
     signal: gone,
     respond(code, sent, data) {
       const whole = bytesOf(data);
+      exchange.code = code;
+      exchange.sent = whole.length;
       answer({
         status: code,
-        headers: sent,
+        headers: { ...exchange.extra, ...sent },
         bytes: async () => whole,
         text: async () => decoder.decode(whole),
         async *stream() {
@@ -67,7 +72,9 @@ function exchangeFor(
     },
     stream(code, sent) {
       const { writer, pieces } = pipe(gone);
-      const flat = Object.fromEntries(Object.entries(sent).map(([k, v]) => [k, String(v)]));
+      exchange.code = code;
+      const all = { ...exchange.extra, ...sent };
+      const flat = Object.fromEntries(Object.entries(all).map(([k, v]) => [k, String(v)]));
       const bytes = async () => {
         const parts: Uint8Array[] = [];
         for await (const piece of pieces()) parts.push(piece);
@@ -83,6 +90,7 @@ function exchangeFor(
       return writer;
     },
   };
+  return exchange;
 }
 
 /** What the server writes, read by the client until the server ends or the client goes. */

@@ -6,12 +6,13 @@ import type { Attributes } from './rbac.ts';
 
 /** What a request wants, as authorizers see it. A namespace is in itself; a list of one name is of that name. */
 export function attributesOf(context: Context, verb: string = context.verb): Attributes {
-  const { user, group, plural, subresource, namespace, options } = context;
+  const { user, group, version, plural, subresource, namespace, options } = context;
   const name = context.name ?? selectedName(options);
   return {
     user,
     verb,
     group,
+    version,
     resource: plural,
     subresource,
     namespace: plural === 'namespaces' && group === '' ? name : namespace,

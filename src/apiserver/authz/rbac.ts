@@ -12,6 +12,7 @@ export interface Attributes {
   user: User;
   verb: string;
   group?: string;
+  version?: string;
   resource?: string;
   subresource?: string;
   namespace?: string;
@@ -103,6 +104,29 @@ export class Rbac {
       }
     }
     return found;
+  }
+
+  /** Which binding allows it, in upstream's words; '' where none does. */
+  reason(a: Attributes): string {
+    const why = (kind: string, binding: AnyObject, namespace: string | undefined): string | undefined => {
+      const { roleRef, metadata } = binding;
+      const subject = binding.subjects?.find((s: Subject) => isSubject(s, a.user, namespace));
+      if (!subject || !this.rulesOfRole(roleRef, namespace).some((rule) => allows(rule, a))) return undefined;
+      const place = namespace ? `${namespace}/${metadata.name}` : metadata.name!;
+      const account = subject.kind === 'ServiceAccount' && subject.namespace;
+      const who = account ? `${subject.name}/${account}` : subject.name;
+      return `RBAC: allowed by ${kind} ${JSON.stringify(place)} of ${roleRef.kind} ${JSON.stringify(roleRef.name)} to ${subject.kind} ${JSON.stringify(who)}`;
+    };
+    for (const binding of this.#objects(clusterRoleBindings)) {
+      const reason = why('ClusterRoleBinding', binding, undefined);
+      if (reason) return reason;
+    }
+    for (const binding of a.namespace ? this.#objects(roleBindings) : []) {
+      if (binding.metadata.namespace !== a.namespace) continue;
+      const reason = why('RoleBinding', binding, a.namespace);
+      if (reason) return reason;
+    }
+    return '';
   }
 
   authorize(a: Attributes): boolean {

@@ -6,13 +6,8 @@ import type { Exchange } from './exchange.ts';
 
 const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
-/** Who asks: a client certificate, or a token, or nobody in particular; then whom they ask as. Throws 401 and 403. */
+/** Who asks: a client certificate, or a token, or nobody in particular. Throws 401. */
 export async function authenticate(server: ApiServer, exchange: Exchange): Promise<User> {
-  const user = await identify(server, exchange);
-  return impersonate(server, exchange, user);
-}
-
-async function identify(server: ApiServer, exchange: Exchange): Promise<User> {
   const { certificate } = exchange;
   if (exchange.badCertificate) throw unauthorized();
   if (certificate) return { ...certificate, groups: [...certificate.groups, 'system:authenticated'] };
@@ -29,8 +24,8 @@ async function identify(server: ApiServer, exchange: Exchange): Promise<User> {
 
 const extraPrefix = 'impersonate-extra-';
 
-/** `Impersonate-*` headers, for those who may. Source: "User impersonation". */
-function impersonate(server: ApiServer, exchange: Exchange, user: User): User {
+/** Whom they ask as: `Impersonate-*` headers, for those who may. Throws 400 and 403. Source: "User impersonation". */
+export function impersonate(server: ApiServer, exchange: Exchange, user: User): User {
   const name = exchange.header('impersonate-user');
   const groups = listOf(exchange.header('impersonate-group'));
   const uid = exchange.header('impersonate-uid');

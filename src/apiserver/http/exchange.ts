@@ -22,6 +22,12 @@ export interface Exchange {
   remote: string;
   /** Aborts when the client is gone. */
   signal: AbortSignal;
+  /** Headers of whatever answer there will be: what is known before it is. */
+  extra: Record<string, string>;
+  /** The code of the answer once it was given; 0 before. */
+  code: number;
+  /** Bytes of the answer's body, where it was given as a whole. */
+  sent: number;
   respond(code: number, headers: Record<string, string>, body: Uint8Array | string): void;
   stream(code: number, headers: Record<string, string | string[]>): ResponseStream;
 }

@@ -1,25 +1,24 @@
 import type { ApiRequest } from '../../client/client.ts';
 import {
   badRequest,
-  forbidden,
   internalError,
   isStatusError,
+  notAcceptable,
   StatusError,
   unsupportedMediaType,
 } from '../../machinery/status.ts';
-import { refusal } from '../authz/authorizer.ts';
-import { demandRight } from '../authz/demand.ts';
+import type { AuditTrail } from '../audit/trail.ts';
 import type { Context, User } from '../context.ts';
 import { perform } from '../perform.ts';
-import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
 import { recordWrite } from '../trace.ts';
-import { authenticate } from './authenticate.ts';
+import { Call } from './call.ts';
 import { checkBody, decodeBody } from './decode.ts';
 import { encode, encodeResult, typeIdOf } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
-import { deleteOptions, optionsOf, parseTarget, type Target, verbOf } from './target.ts';
+import { authorize, recognize } from './recognize.ts';
+import { deleteOptions, type Target } from './target.ts';
 import { serveWatch } from './watch-stream.ts';
 
 const maxBody = 3 << 20;
@@ -54,84 +53,37 @@ interface Step extends Required<Pick<HandlerOptions, 'connectors' | 'closing'>> 
   exchange: Exchange;
   target: Target;
   context: Context;
+  call: Call;
 }
 
 /** Handles one request from end to end. Never throws: whatever happens, the client gets a Status. */
 export async function handle(server: ApiServer, exchange: Exchange, options: HandlerOptions): Promise<void> {
-  const { metrics, registry } = server;
-  const began = registry.clock.now();
-  let context: Context | undefined;
-  let code: number | undefined;
-  metrics.inFlight++;
+  const call = new Call(server, exchange);
+  let failure: number | undefined;
   try {
-    const user = await authenticate(server, exchange);
-    const target = parseTarget(exchange.path);
-    const served = target && registry.scheme.resource(target.group, target.version, target.plural);
-    if (target && served) {
-      context = contextOf(server, exchange, user, target, served);
-      for (const step of pipeline) if (await step({ server, exchange, target, context, ...options })) break;
-    } else if (target) demandKnown(server, exchange, user, target);
-    else await handlePath(server, exchange, user, options.paths);
+    const target = await recognize(call);
+    const waiting = call.takeSeats();
+    if (waiting) await waiting;
+    authorize(call);
+    const { context } = call;
+    if (await server.remotes.serve(call, target)) return;
+    if (context && target) {
+      for (const step of pipeline)
+        if (await step({ server, exchange, target, context, call, ...options })) break;
+    } else if (target) throw unknownResource();
+    else await handlePath(call, options.paths);
   } catch (error) {
-    code = fail(server, exchange, error);
+    failure = fail(server, exchange, error, call.trail);
   } finally {
-    metrics.inFlight--;
-    metrics.observe(context, exchange.method, code ?? context?.code ?? 200, registry.clock.now() - began);
+    call.end(failure);
   }
 }
 
-/** There is no such resource: those who could have asked for it learn that (404), others that they may not (403). */
-function demandKnown(server: ApiServer, exchange: Exchange, user: User, target: Target): never {
-  const { group, plural: resource, subresource, namespace, name } = target;
-  const verb = verbOf(exchange.method, target, exchange.query);
-  const attributes = { user, verb, group, resource, subresource, namespace, name };
-  if (!server.authorizer.authorize(attributes))
-    throw forbidden({ group, plural: resource }, name ?? '', refusal(attributes));
-  throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
-}
+const unknownResource = (): StatusError =>
+  new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 
-/** What is known of a request before its body is read. */
-export const contextOf = (
-  server: ApiServer,
-  exchange: Exchange,
-  user: User,
-  target: Target,
-  served: Served,
-): Context => ({
-  verb: verbOf(exchange.method, target, exchange.query),
-  group: target.group,
-  version: target.version,
-  plural: target.plural,
-  namespaced: served.kind.namespaced,
-  namespace: target.namespace,
-  name: target.name,
-  subresource: target.subresource,
-  options: optionsOf(exchange.query),
-  user,
-  served,
-  nowMs: server.registry.clock.now(),
-  userAgent: exchange.header('user-agent') ?? '',
-  warnings: [],
-  code: 200,
-});
-
-/** The order that a request takes. A step that answers returns true, and ends it. */
-const pipeline: ((step: Step) => boolean | Promise<boolean>)[] = [
-  authorize,
-  connect,
-  follow,
-  decodeAndPerform,
-];
-
-function authorize({ server, context }: Step): boolean {
-  authorizeVerb(server, context, context.verb);
-  return false;
-}
-
-/** Throws 403 unless the one who asks may do this with what the context names. */
-export function authorizeVerb(server: ApiServer, context: Context, verb: Context['verb']): void {
-  demandRight(server.authorizer, context, verb);
-}
+/** The order that a request for a resource takes. A step that answers returns true, and ends it. */
+const pipeline: ((step: Step) => boolean | Promise<boolean>)[] = [connect, follow, decodeAndPerform];
 
 async function connect({ server, exchange, target, context, connectors }: Step): Promise<boolean> {
   if (!target.subresource) return false;
@@ -139,7 +91,7 @@ async function connect({ server, exchange, target, context, connectors }: Step):
   return false;
 }
 
-async function follow({ server, exchange, context, closing }: Step): Promise<boolean> {
+async function follow({ server, exchange, context, call, closing }: Step): Promise<boolean> {
   if (context.verb !== 'watch') return false;
   const form = negotiate(
     exchange.header('accept'),
@@ -154,11 +106,12 @@ async function follow({ server, exchange, context, closing }: Step): Promise<boo
     form,
     exchange.query.get('includeObject') ?? 'Metadata',
     closing,
+    () => call.freeSeats(),
   );
   return true;
 }
 
-async function decodeAndPerform({ server, exchange, context }: Step): Promise<boolean> {
+async function decodeAndPerform({ server, exchange, context, call }: Step): Promise<boolean> {
   const { registry } = server;
   const form = negotiate(
     exchange.header('accept'),
@@ -166,9 +119,14 @@ async function decodeAndPerform({ server, exchange, context }: Step): Promise<bo
     context.userAgent,
     context.served.custom ? ['json', 'yaml'] : ['json', 'yaml', 'protobuf'],
   );
+  // What is never stored, such as a review, has no metadata to make a table of.
+  if (form.as && !context.served.kind.verbs.includes('get'))
+    throw notAcceptable(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
   const body = await readBody(server, exchange, context);
+  call.trail?.requested(body);
   const result = await perform(registry, server.handlers, context, body);
   recordWrite(registry, context, result);
+  call.trail?.resulted(context, result);
   const headers: Record<string, string> = { 'cache-control': 'no-cache, private' };
   if (context.warnings.length)
     headers.warning = context.warnings.map((w) => `299 - ${JSON.stringify(w)}`).join(', ');
@@ -205,28 +163,21 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
   return value ?? {};
 }
 
-async function handlePath(
-  server: ApiServer,
-  exchange: Exchange,
-  user: User,
-  paths: PathHandler[],
-): Promise<void> {
-  const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
-  if (!server.authorizer.authorize(attributes)) {
-    throw new StatusError(403, 'Forbidden', `forbidden: ${refusal(attributes)}`, {});
-  }
-  for (const path of paths) if (await path(server, exchange, user)) return;
-  throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+async function handlePath({ server, exchange, attributes }: Call, paths: PathHandler[]): Promise<void> {
+  for (const path of paths) if (await path(server, exchange, attributes!.user)) return;
+  throw unknownResource();
 }
 
 /** Sends what went wrong as a Status, and returns its code; what we did not foresee is logged, and is a 500. */
-export function fail(server: ApiServer, exchange: Exchange, error: unknown): number {
+export function fail(server: ApiServer, exchange: Exchange, error: unknown, trail?: AuditTrail): number {
   let known: StatusError;
   if (isStatusError(error)) known = error;
   else {
     server.log.error('request failed', { path: exchange.path, error });
     known = internalError((error as Error)?.message ?? String(error));
+    trail?.panicked(error);
   }
+  trail?.failed(known.status);
   const form = { encoding: 'json' as const, pretty: false };
   const retry = known.status.details?.retryAfterSeconds;
   const headers: Record<string, string> = {

@@ -63,9 +63,17 @@ test('health, version and keys', async () => {
   const not = await ask('/readyz');
   assert.equal(not.code, 500);
   assert.match(not.text, /\[-\]informer-sync failed/);
-  const without = await ask('/readyz?exclude=informer-sync&exclude=poststarthook/start-controllers');
+  assert.match(not.text, /\[-\]poststarthook\/rbac\/bootstrap-roles failed: reason withheld\n/);
+  const failing = [...not.text.matchAll(/^\[-\](\S+) failed/gm)].map((m) => `exclude=${m[1]}`);
+  const without = await ask(`/readyz?verbose&${failing.join('&')}&exclude=nonsense`);
   assert.equal(without.code, 200);
+  assert.match(without.text, /\[\+\]informer-sync excluded: ok\n/);
+  assert.match(without.text, /warn: some health checks cannot be excluded: no matches for "nonsense"\n/);
+  const one = await ask('/livez/poststarthook/rbac/bootstrap-roles');
+  assert.equal(one.code, 500);
+  assert.match(one.text, /^internal server error: not finished: x/);
   plane.server.pending.clear();
+  assert.match((await ask('/metrics/slis')).text, /kubernetes_healthcheck\{name="ping",type="livez"\} 1\n/);
   assert.match((await ask('/version')).json.gitVersion, /^v1\.36\./);
   const openid = (await ask('/.well-known/openid-configuration')).json;
   assert.deepEqual(openid.id_token_signing_alg_values_supported, ['ES256']);
@@ -93,15 +101,30 @@ test('metrics', async () => {
   await ask('/api/v1/namespaces/nonsense');
   const { text, headers } = await ask('/metrics');
   assert.match(String(headers['content-type']), /^text\/plain; version=0\.0\.4/);
-  assert.match(
-    text,
-    /apiserver_request_total\{verb="LIST",group="",version="v1",resource="namespaces",[^}]*code="200"\} 1\n/,
-  );
-  assert.match(text, /apiserver_request_total\{verb="GET",[^}]*resource="namespaces",[^}]*code="404"\} 1\n/);
-  assert.match(text, /apiserver_request_duration_seconds_bucket\{verb="LIST",[^}]*le="\+Inf"\} 1\n/);
-  assert.match(text, /apiserver_storage_objects\{resource="namespaces"\} 4\n/);
-  assert.match(text, /process_resident_memory_bytes \d+\n/);
-  for (const line of text.trim().split('\n'))
-    assert.match(line, /^(# TYPE \w+ \w+|\w+(\{[^}]*\})? [\d.e+-]+)$/);
+  const requests = (verb: string, code: number) =>
+    new RegExp(
+      `\\napiserver_request_total\\{verb="${verb}",dry_run="",group="",version="v1",resource="namespaces",subresource="",scope="(cluster|resource)",component="apiserver",code="${code}",system_client=""\\} \\d+\\n`,
+    );
+  assert.match(text, requests('LIST', 200));
+  assert.match(text, requests('GET', 404));
+  assert.match(text, /\napiserver_request_duration_seconds_bucket\{verb="LIST",[^}]*le="\+Inf"\} \d+\n/);
+  assert.match(text, /\napiserver_storage_objects\{resource="namespaces"\} 4\n/);
+  assert.match(text, /\napiserver_resource_objects\{group="apps",resource="deployments"\} 0\n/);
+  assert.match(text, /\napiserver_current_inflight_requests\{request_kind="readOnly"\} [1-9]/);
+  assert.match(text, /\nprocess_resident_memory_bytes \S+\n/);
+  // Each metric is said once what it is, and what follows is of that metric.
+  let name = '';
+  const named = new Set<string>();
+  for (const line of text.trim().split('\n')) {
+    const head = /^# TYPE (\w+) (counter|gauge|histogram)$/.exec(line);
+    if (head) {
+      name = head[1]!;
+      assert.ok(!named.has(name), `${name} is there twice`);
+      named.add(name);
+    } else if (!line.startsWith('# HELP ')) {
+      assert.match(line, /^\w+(\{([a-z_]+="([^"\\]|\\.)*",?)*\})? ([\d.e+-]+|\+Inf|NaN)$/);
+      assert.match(line, new RegExp(`^${name}(_bucket|_sum|_count)?[ {]`));
+    }
+  }
   assert.equal((await ask('/metrics', { as: null })).code, 403);
 });

@@ -1,4 +1,5 @@
 import { aggregated, apiGroup, apiGroupList, groupsOf, hash, resourceList } from '../discovery/discovery.ts';
+import { healthPaths } from '../health/paths.ts';
 import type { ApiServer } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { PathHandler } from './handler.ts';
@@ -62,41 +63,6 @@ const discovery: PathHandler = (server, exchange) => {
   return found ? json(exchange, resourceList(group.name, found.version, found.kinds)) : false;
 };
 
-const health: PathHandler = (server, exchange) => {
-  const [kind, one] = exchange.path.split('/').filter(Boolean);
-  if (!['healthz', 'livez', 'readyz'].includes(kind!)) return false;
-  const checks = [
-    ['ping', true],
-    ['etcd', true],
-    ['informer-sync', !server.pending.size],
-    ['poststarthook/start-controllers', !server.pending.size],
-  ] as [string, boolean][];
-  const relevant = kind === 'readyz' ? checks : checks.slice(0, 2);
-  const asked = one ? relevant.filter(([name]) => name === one) : relevant;
-  if (one && !asked.length) return false;
-  const excluded = exchange.query.getAll('exclude');
-  const healthy = asked.every(([name, ok]) => ok || excluded.includes(name));
-  const lines = asked
-    .map(([name, ok]) =>
-      excluded.includes(name)
-        ? `[+]${name} excluded: ok`
-        : ok
-          ? `[+]${name} ok`
-          : `[-]${name} failed: reason withheld`,
-    )
-    .join('\n');
-  const body =
-    healthy && !exchange.query.has('verbose')
-      ? 'ok'
-      : `${lines}\n${kind} check ${healthy ? 'passed' : 'failed'}\n`;
-  exchange.respond(
-    healthy ? 200 : 500,
-    { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
-    body,
-  );
-  return true;
-};
-
 const about: PathHandler = async (server, exchange) => {
   switch (exchange.path) {
     case '/version':
@@ -138,4 +104,4 @@ const pathsOf = (server: ApiServer): string[] => [
 ];
 
 /** Paths outside the resources, in the order in which they are tried. */
-export const builtInPaths: PathHandler[] = [health, about, discovery];
+export const builtInPaths: PathHandler[] = [healthPaths, about, discovery];

@@ -24,6 +24,8 @@ export async function serveWatch(
   form: Form,
   include: string,
   closing: AbortSignal,
+  /** Called once what there is already is sent. */
+  begun: () => void = () => {},
 ): Promise<void> {
   const { kind } = context.served;
   const { clock, random } = server.registry;
@@ -98,6 +100,7 @@ export async function serveWatch(
       'cache-control': 'no-cache, private',
     });
     for (const chunk of early.splice(0)) stream.write(chunk);
+    begun();
     const seconds = context.options.timeoutSeconds || 1800 + random() * 1800;
     const until = clock.now() + seconds * 1000;
     const over = AbortSignal.any([exchange.signal, closing, end.signal]);
@@ -105,8 +108,7 @@ export async function serveWatch(
       await sleep(clock, Math.min(until - clock.now(), bookmarkEveryMs * (0.9 + random() * 0.2)), over).catch(
         () => {},
       );
-      if (!over.aborted && clock.now() < until && context.options.allowWatchBookmarks)
-        watching.bookmark();
+      if (!over.aborted && clock.now() < until && context.options.allowWatchBookmarks) watching.bookmark();
     }
   } finally {
     watching.stop();

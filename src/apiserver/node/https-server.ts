@@ -164,8 +164,11 @@ function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
   const socket = session ? socketOf(session) : request.socket;
   let gone: AbortController | undefined;
   const acceptsGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-  return {
+  const exchange: Exchange = {
     ...base(request, socket),
+    extra: {},
+    code: 0,
+    sent: 0,
     // Most requests are over before anybody asks for it.
     get signal() {
       if (!gone) {
@@ -180,10 +183,13 @@ function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
     respond(code, headers, body) {
       if (response.headersSent || response.writableEnded) return;
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      exchange.code = code;
+      exchange.sent = bytes.length;
+      const merged: Record<string, string | number> = { ...exchange.extra, ...headers };
       if (acceptsGzip && bytes.length >= gzipFrom) {
         void compress(bytes, { level: 1 }).then((small) => {
           response.writeHead(code, {
-            ...headers,
+            ...merged,
             'content-encoding': 'gzip',
             'content-length': small.length,
           });
@@ -191,11 +197,16 @@ function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
         });
         return;
       }
-      response.writeHead(code, { ...headers, 'content-length': bytes.length });
+      merged['content-length'] = bytes.length;
+      response.writeHead(code, merged);
       response.end(bytes);
     },
-    stream: (code, headers) => streamOf(response, code, headers),
+    stream(code, headers) {
+      exchange.code = code;
+      return streamOf(response, code, { ...exchange.extra, ...headers });
+    },
   };
+  return exchange;
 }
 
 async function readAll(request: Request, limit: number): Promise<Uint8Array> {
@@ -253,14 +264,20 @@ function streamOf(
 function upgradeExchange(request: IncomingMessage, socket: Socket): Exchange {
   const gone = new AbortController();
   socket.on('close', () => gone.abort());
-  return {
+  const exchange: Exchange = {
     ...base(request, socket),
+    extra: {},
+    code: 0,
+    sent: 0,
     signal: gone.signal,
     body: () => Promise.resolve(new Uint8Array()),
     bodyStream: () => request as AsyncIterable<Uint8Array>,
     respond(code, headers, body) {
       const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
+      exchange.code = code;
+      exchange.sent = bytes.length;
       const lines = Object.entries({
+        ...exchange.extra,
         ...headers,
         'content-length': String(bytes.length),
         connection: 'close',
@@ -273,4 +290,5 @@ function upgradeExchange(request: IncomingMessage, socket: Socket): Exchange {
       throw new Error('an upgraded connection has no response stream');
     },
   };
+  return exchange;
 }

@@ -7,6 +7,7 @@ import type { Authorizer } from '../authz/authorizer.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Admission, Alongside, Context } from '../context.ts';
+import type { WriteMetrics } from '../metrics/write-metrics.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { Scheme } from '../scheme.ts';
 import type { Turns } from './turns.ts';
@@ -56,6 +57,7 @@ export interface Registry {
   allocators: Allocator[];
   trace: Tracer;
   turns: Turns;
+  metrics: WriteMetrics;
 }
 
 export function cacheOf(registry: Registry, context: Context): ResourceCache {
@@ -66,6 +68,22 @@ export function cacheOf(registry: Registry, context: Context): ResourceCache {
 
 /** Shows a write to the plugins, in their order. Throws what refuses it. */
 export async function admit(
+  registry: Registry,
+  admission: Admission,
+  phase: 'mutate' | 'validate',
+): Promise<void> {
+  const { clock, metrics } = registry;
+  const began = clock.now();
+  let rejected = true;
+  try {
+    await allPlugins(registry, admission, phase);
+    rejected = false;
+  } finally {
+    metrics.step(phase, admission.operation, rejected, clock.now() - began);
+  }
+}
+
+async function allPlugins(
   registry: Registry,
   admission: Admission,
   phase: 'mutate' | 'validate',
@@ -82,11 +100,18 @@ async function runPlugins(
   admission: Admission,
   phase: 'mutate' | 'validate',
 ): Promise<void> {
+  const { clock, metrics } = registry;
   for (const plugin of registry.admission) {
     const step = plugin[phase];
-    if (step && plugin.on(admission)) {
+    if (!step || !plugin.on(admission)) continue;
+    const began = clock.now();
+    let rejected = true;
+    try {
       const waiting = step.call(plugin, admission);
       if (waiting) await waiting;
+      rejected = false;
+    } finally {
+      metrics.plugin(plugin.name, phase, admission.operation, rejected, clock.now() - began);
     }
   }
 }

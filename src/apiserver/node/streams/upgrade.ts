@@ -4,10 +4,10 @@ import type { Socket } from 'node:net';
 import { channelProtocol, channelProtocols, fromBase64 } from '../../../client/streams/channels.ts';
 import { badRequest, isStatusError, StatusError, serviceUnavailable } from '../../../machinery/status.ts';
 import type { Context } from '../../context.ts';
-import { authenticate } from '../../http/authenticate.ts';
+import { Call } from '../../http/call.ts';
 import type { Exchange } from '../../http/exchange.ts';
-import { authorizeVerb, contextOf, fail } from '../../http/handler.ts';
-import { parseTarget } from '../../http/target.ts';
+import { fail } from '../../http/handler.ts';
+import { authorize, recognize } from '../../http/recognize.ts';
 import type { ApiServer } from '../../server.ts';
 import type {
   KubeletConnection,
@@ -32,6 +32,7 @@ interface Step {
   server: ApiServer;
   kubelets: KubeletConnections;
   context: Context;
+  call: Call;
   exchange: Exchange;
   request: IncomingMessage;
   socket: Socket;
@@ -51,14 +52,17 @@ export const createUpgradeHandler =
     // Streams may be silent for days: this is how a client that vanished is noticed.
     socket.setKeepAlive(true, 30_000);
     const exchange = withBearerProtocol(bare, request);
+    const call = new Call(server, exchange);
+    let failure: number | undefined;
     try {
-      const user = await authenticate(server, exchange);
-      const target = parseTarget(exchange.path);
-      const served = target && server.registry.scheme.resource(target.group, target.version, target.plural);
-      if (!target || !served) throw badRequest('this path cannot be upgraded');
-      const context = contextOf(server, exchange, user, target, served);
-      authorizeVerb(server, context, context.verb);
-      await upgrade({ server, kubelets, context, exchange, request, socket, head });
+      const target = await recognize(call);
+      const waiting = call.takeSeats();
+      if (waiting) await waiting;
+      authorize(call);
+      const { context } = call;
+      if (!target || !context) throw badRequest('this path cannot be upgraded');
+      await upgrade({ server, kubelets, context, call, exchange, request, socket, head });
+      failure = 101;
     } catch (error) {
       if (socket.destroyed) return;
       if (isWebSocketNow(socket)) {
@@ -69,7 +73,9 @@ export const createUpgradeHandler =
       if (error instanceof UpgradeRefused) {
         const type = String(error.headers['content-type'] ?? 'text/plain; charset=utf-8');
         exchange.respond(error.code, { 'content-type': type }, error.message);
-      } else fail(server, exchange, error);
+      } else failure = fail(server, exchange, error, call.trail);
+    } finally {
+      call.end(failure);
     }
   };
 
@@ -81,10 +87,9 @@ function withBearerProtocol(exchange: Exchange, request: IncomingMessage): Excha
   request.headers['sec-websocket-protocol'] = offered.filter((name) => name !== bearer).join(', ');
   const encoded = bearer.slice(bearerPrefix.length).replaceAll('-', '+').replaceAll('_', '/');
   const token = new TextDecoder().decode(fromBase64(encoded));
-  return {
-    ...exchange,
-    header: (name) => (name === 'authorization' ? `Bearer ${token}` : exchange.header(name)),
-  };
+  const { header } = exchange;
+  exchange.header = (name) => (name === 'authorization' ? `Bearer ${token}` : header(name));
+  return exchange;
 }
 
 const isWebSocket = (request: IncomingMessage): boolean =>
@@ -111,9 +116,9 @@ async function upgrade(step: Step): Promise<void> {
 }
 
 /** To run something in a pod is to create it: that a WebSocket begins with GET must not make it a right to read. */
-function mayRun({ server, context, request }: Step): void {
+function mayRun({ call, request }: Step): void {
   if (!['GET', 'POST'].includes(request.method!)) throw badRequest('only GET and POST can be upgraded');
-  authorizeVerb(server, context, 'create');
+  authorize(call, 'create');
 }
 
 async function command(step: Step, what: 'exec' | 'attach'): Promise<void> {
