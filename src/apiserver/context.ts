@@ -22,6 +22,8 @@ export interface Context extends Omit<ApiRequest, 'verb'> {
   /** Sent back as `Warning` headers. */
   warnings: string[];
   patchType?: PatchType;
+  /** What is wrong with keys that stand twice in the body of a patch. */
+  duplicates?: () => string[];
   /** Sets the HTTP status of a success that is not 200 (201 Created). */
   code: number;
   /** What admission has to say to the audit log. Whoever spreads a context makes sure that they are there before. */

@@ -1,5 +1,14 @@
 // YAML as Kubernetes reads and writes it: version 1.1 booleans (yes, on), no dates, sorted keys.
-import { isScalar, parseAllDocuments, type Scalar, type ScalarTag, stringify, type Tags, visit } from 'yaml';
+import {
+  isScalar,
+  LineCounter,
+  parseAllDocuments,
+  type Scalar,
+  type ScalarTag,
+  stringify,
+  type Tags,
+  visit,
+} from 'yaml';
 import { badRequest } from './status.ts';
 
 const notInJson = new Set([
@@ -41,14 +50,16 @@ const customTags = (tags: Tags): Tags => [
 
 export interface YamlDocument {
   value: any;
-  /** Keys that stand twice in one map, each as upstream says it. */
+  /** Keys that stand twice in one map: one sentence about all of them, or none. */
   duplicates: string[];
 }
 
 /** Every document of a text, empty ones left out. Throws 400 with the line where the text is no YAML. */
 export function parseYamlDocuments(text: string): YamlDocument[] {
   const found: YamlDocument[] = [];
+  const lineCounter = new LineCounter();
   const documents = parseAllDocuments(text, {
+    lineCounter,
     version: '1.1',
     merge: true,
     uniqueKeys: false,
@@ -66,18 +77,22 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
     }
     const value = toJs(document);
     if (value === null || value === undefined) continue;
-    const duplicates: string[] = [];
+    const lines: string[] = [];
     visit(document, {
       Map(_, map) {
         const seen = new Set<unknown>();
         for (const { key } of map.items) {
           const name = isScalar(key) ? (key as Scalar).value : key;
-          if (seen.has(name)) duplicates.push(`key ${JSON.stringify(String(name))} already set in map`);
+          if (seen.has(name)) {
+            const at = isScalar(key) ? lineCounter.linePos((key as Scalar).range?.[0] ?? 0).line : 0;
+            lines.push(`line ${at}: key ${JSON.stringify(String(name))} already set in map`);
+          }
           seen.add(name);
         }
       },
     });
-    found.push({ value, duplicates });
+    const said = lines.length ? [`yaml: unmarshal errors:\n  ${lines.join('\n  ')}`] : [];
+    found.push({ value, duplicates: said });
   }
   return found;
 }

@@ -9,7 +9,7 @@ import {
 import { duplicateKeys, parseJson } from '../../machinery/json.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { openEnvelope } from '../../machinery/protobuf/kubernetes.ts';
-import { badRequest, unsupportedMediaType } from '../../machinery/status.ts';
+import { badRequest, field, invalid, unsupportedMediaType } from '../../machinery/status.ts';
 import { parseYamlDocuments } from '../../machinery/yaml.ts';
 import type { Context } from '../context.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -18,7 +18,7 @@ const text = new TextDecoder('utf-8', { fatal: false });
 
 export interface Decoded {
   value: any;
-  /** Keys that stand twice in one object, found only when asked for. */
+  /** What is wrong with keys that stand twice in one object, as sentences; found only when asked for. */
   duplicates: () => string[];
 }
 
@@ -67,7 +67,7 @@ function fromProtobuf(
 
 function json(source: string): Decoded {
   const value = parseJson(source);
-  return { value, duplicates: () => duplicateKeys(source, value) };
+  return { value, duplicates: () => duplicateKeys(source, value).map(duplicateFieldText) };
 }
 
 /**
@@ -82,14 +82,40 @@ export function checkBody(
   typeId = context.served.kind.type,
 ): void {
   const { kind } = context.served;
-  const { fieldValidation = 'Warn' } = context.options;
+  const { error, found } = problemsOf(registry, context, object, duplicates, typeId);
+  if (error) throw cannotHandle(kind.kind, kind.version, error);
+  if (!found.length) return;
+  if (context.options.fieldValidation === 'Strict') throw strictDecodingError(kind.kind, kind.version, found);
+  context.warnings.push(...found);
+}
+
+/** The same for what a patch has made of an object; what is wrong is said of the patch, in a 422. */
+export function checkPatched(registry: Registry, context: Context, object: AnyObject): void {
+  const { error, found } = problemsOf(
+    registry,
+    context,
+    object,
+    context.duplicates ?? (() => []),
+    context.served.kind.type,
+  );
+  const wrong = (why: string) =>
+    invalid({ group: '', kind: '' }, '', [field('patch').invalid(JSON.stringify(object), why)]);
+  if (error) throw wrong(error);
+  if (!found.length) return;
+  if (context.options.fieldValidation === 'Strict') throw wrong(`strict decoding error: ${found.join(', ')}`);
+  context.warnings.push(...found);
+}
+
+function problemsOf(
+  registry: Registry,
+  context: Context,
+  object: AnyObject,
+  duplicates: () => string[],
+  typeId: string,
+): { error?: string | undefined; found: string[] } {
   const { unknown, errors } = checkFields(object, typeId, registry.schemas, {
     types: !context.served.custom,
   });
-  if (errors.length) throw cannotHandle(kind.kind, kind.version, errors[0]!);
-  if (fieldValidation === 'Ignore') return;
-  const found = [...unknown.map(unknownFieldText), ...duplicates().map(duplicateFieldText)];
-  if (!found.length) return;
-  if (fieldValidation === 'Strict') throw strictDecodingError(kind.kind, kind.version, found);
-  context.warnings.push(...found);
+  if (errors.length || context.options.fieldValidation === 'Ignore') return { error: errors[0], found: [] };
+  return { found: [...unknown.map(unknownFieldText), ...duplicates()] };
 }

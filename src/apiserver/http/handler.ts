@@ -154,6 +154,7 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
     context.options = deleteOptions(context.options, value);
     return undefined;
   }
+  if (context.verb === 'patch') context.duplicates = duplicates;
   if (context.verb !== 'patch' && (typeof (value ?? {}) !== 'object' || Array.isArray(value)))
     throw badRequest("couldn't get version/kind; json parse error: the body is not an object");
   if (context.verb !== 'patch' && !context.subresource)

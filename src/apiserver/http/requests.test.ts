@@ -370,3 +370,31 @@ test('both protocols', async () => {
     isStatus(await ask(`${maps}/nothing`, { http2 }), 404);
   }
 });
+
+test('what is never stored has no table', async () => {
+  const review = { spec: { nonResourceAttributes: { path: '/', verb: 'get' } } };
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  const headers = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+  isStatus(await ask(path, { method: 'POST', body: review, headers }), 406);
+  assert.equal((await ask(path, { method: 'POST', body: review })).code, 201);
+});
+
+test('an apply says what its type does not have, and which keys stand twice', async () => {
+  const apply = (body: string, query = '') =>
+    ask(`${maps}/strict?fieldManager=me${query}`, {
+      method: 'PATCH',
+      body,
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+    });
+  const head = 'apiVersion: v1\nkind: ConfigMap\n';
+  isStatus(
+    await apply(`${head}extra: 1\nmore: 2\n`),
+    500,
+    '(/; /v1, Kind=ConfigMap): errors:\n  .extra: field not declared in schema\n  .more: field',
+  );
+  const twice = `${head}data:\n  a: b\n  a: c\n`;
+  isStatus(await apply(twice, '&fieldValidation=Strict'), 400, 'line 5: key "a" already set in map');
+  const warned = await apply(twice);
+  assert.equal(warned.code, 201, warned.text);
+  assert.match(String(warned.headers.warning), /line 5: key \\"a\\" already set in map/);
+});

@@ -86,12 +86,12 @@ test('a patch may not rename, and its result is checked like any object', async 
   await create('named', { a: '1' });
   await refused(patch('named', 'merge', { metadata: { name: 'other' } }), 400);
   await refused(patch('named', 'merge', { metadata: { labels: { a: '-' } } }), 422);
-  await refused(patch('named', 'merge', { data: { a: 1 } }), 400);
+  await refused(patch('named', 'merge', { data: { a: 1 } }), 422, 'cannot unmarshal number');
   const warned = await patch('named', 'merge', { nonsense: 1 });
   assert.ok(!('nonsense' in warned));
   await refused(
     patch('named', 'merge', { nonsense: 1 }, { fieldValidation: 'Strict' }),
-    400,
+    422,
     'unknown field',
   );
 });

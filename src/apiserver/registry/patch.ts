@@ -1,10 +1,10 @@
-import { applyObject } from '../../machinery/apply/apply.ts';
+import { applyObject, checkConfiguration } from '../../machinery/apply/apply.ts';
 import { apiVersionOf } from '../../machinery/kind.ts';
 import { type AnyObject, clone } from '../../machinery/meta.ts';
 import { badRequest, StatusError } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import { type Context, fieldManagerOf } from '../context.ts';
-import { checkBody } from '../http/decode.ts';
+import { checkBody, checkPatched } from '../http/decode.ts';
 import { patched } from '../subresources/patched.ts';
 import type { Registry } from './registry.ts';
 import { update } from './write.ts';
@@ -14,7 +14,7 @@ export function patch(registry: Registry, context: Context, body: unknown): Prom
   if (context.patchType === 'apply') return apply(registry, context, body as AnyObject);
   return update(registry, context, (current) => {
     const draft = clone(patched(registry, context, current, body));
-    checkBody(registry, context, draft);
+    checkPatched(registry, context, draft);
     return draft;
   });
 }
@@ -39,10 +39,12 @@ function apply(registry: Registry, context: Context, applied: AnyObject): Promis
       subresource: context.subresource ?? '',
       apiVersion: apiVersionOf(kind),
     });
+    checkDuplicates(context);
     const draft = clone(result.object);
     draft.metadata.managedFields = clone(result.managedFields);
     return draft;
   };
+  checkConfiguration(applied, apiVersionOf(kind), kind.type, registry.schemas);
   checkBody(registry, context, applied);
   return update(registry, context, merge, {
     applied: true,
@@ -58,4 +60,13 @@ function apply(registry: Registry, context: Context, applied: AnyObject): Promis
           return merge(undefined);
         },
   });
+}
+
+function checkDuplicates(context: Context): void {
+  const { fieldValidation = 'Warn' } = context.options;
+  if (!context.duplicates || fieldValidation === 'Ignore') return;
+  const found = context.duplicates().map((what) => `error converting YAML to JSON: ${what}`);
+  if (!found.length) return;
+  if (fieldValidation === 'Strict') throw badRequest(`error strict decoding YAML: ${found.join(', ')}`);
+  context.warnings.push(...found);
 }

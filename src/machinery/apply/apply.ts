@@ -18,7 +18,7 @@ import {
 } from './fields.ts';
 import { fieldsOfPaths, type Manager, readManagers, sameManager, writeManagers } from './managed.ts';
 import { mergeTyped, pruneTyped } from './merge.ts';
-import { checkApplied, fieldSet, TypedError } from './typed.ts';
+import { checkApplied, fieldSet } from './typed.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
@@ -59,13 +59,8 @@ export const ownedFields = (object: AnyObject, typeId: string, schemas: SchemaTa
  */
 export function applyObject(request: ApplyRequest): ApplyResult {
   const { live, applied, apiVersion, now, typeId, schemas } = request;
-  if (applied.apiVersion !== apiVersion)
-    throw badRequest(
-      `Incorrect version specified in apply patch. Specified patch version: ${applied.apiVersion}, expected: ${apiVersion}`,
-    );
-  if (applied.metadata?.managedFields) throw badRequest('metadata.managedFields must be nil');
+  checkConfiguration(applied, apiVersion, typeId, schemas);
   const node = schemaNode(schemas, typeId);
-  check(node, applied);
   let managers = readManagers(live?.metadata.managedFields);
   if (!managers)
     throw new StatusError(500, '', 'failed to decode managed fields: the stored managedFields are malformed');
@@ -83,20 +78,29 @@ export function applyObject(request: ApplyRequest): ApplyResult {
   throw conflictError(done.conflicts);
 }
 
-function check(node: SchemaNode | undefined, applied: AnyObject): void {
-  try {
-    checkApplied(node, applied);
-  } catch (error) {
-    if (!(error instanceof TypedError)) throw error;
-    const { namespace = '', name = '' } = applied.metadata ?? {};
-    const slash = applied.apiVersion!.indexOf('/');
-    const gvk = slash < 0 ? `/${applied.apiVersion}` : applied.apiVersion;
-    throw new StatusError(
-      500,
-      '',
-      `failed to create typed patch object (${namespace}/${name}; ${gvk}, Kind=${applied.kind}): ${error.message}`,
+/** Throws 400 for what is no configuration of this version, 500 (as upstream) where it does not fit the type. */
+export function checkConfiguration(
+  applied: AnyObject,
+  apiVersion: string,
+  typeId: string,
+  schemas: SchemaTable,
+): void {
+  if (applied.apiVersion !== apiVersion)
+    throw badRequest(
+      `Incorrect version specified in apply patch. Specified patch version: ${applied.apiVersion}, expected: ${apiVersion}`,
     );
-  }
+  if (applied.metadata?.managedFields) throw badRequest('metadata.managedFields must be nil');
+  const errors = checkApplied(schemaNode(schemas, typeId), applied);
+  if (!errors.length) return;
+  const { namespace = '', name = '' } = applied.metadata ?? {};
+  const slash = applied.apiVersion!.indexOf('/');
+  const gvk = slash < 0 ? `/${applied.apiVersion}` : applied.apiVersion;
+  const what = errors.length > 1 ? `errors:\n${errors.map((e) => `  ${e}`).join('\n')}` : errors[0];
+  throw new StatusError(
+    500,
+    '',
+    `failed to create typed patch object (${namespace}/${name}; ${gvk}, Kind=${applied.kind}): ${what}`,
+  );
 }
 
 /** All that an object has that was written before anyone's fields were tracked. */

@@ -4,15 +4,6 @@ import { type Fields, isMember, keyElement, LEAF } from './fields.ts';
 
 export type Json = Record<string, any>;
 
-/** Thrown where an object does not fit its type; `path` as messages write it. */
-export class TypedError extends Error {
-  readonly path: string;
-  constructor(path: string, message: string) {
-    super(`${path}: ${message}`);
-    this.path = path;
-  }
-}
-
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -151,40 +142,49 @@ export function wholeFields(
   return result ?? LEAF;
 }
 
-/** Throws TypedError when an object to be applied names an unknown field, or has a list element twice or without key. */
-export function checkApplied(node: SchemaNode | undefined, value: any, path = ''): void {
+/**
+ * What does not fit in an object to be applied: fields that the type does not have, list elements that are there twice or have
+ * no key. Each as messages write it: `.spec.x: field not declared in schema`.
+ */
+export function checkApplied(node: SchemaNode | undefined, value: any, path = ''): string[] {
+  const errors: string[] = [];
+  walkApplied(node, value, path, errors);
+  return errors;
+}
+
+function walkApplied(node: SchemaNode | undefined, value: any, path: string, errors: string[]): void {
   if (!node || value === null || value === undefined) return;
+  const expected = (what: string) => errors.push(`${path}: expected ${what}, got ${JSON.stringify(value)}`);
   if (node.struct) {
-    if (!isObject(value)) throw new TypedError(path, `expected map, got ${JSON.stringify(value)}`);
+    if (!isObject(value)) return void expected('map');
     for (const key in value) {
       const child = node.struct.fields.get(key);
-      if (child) checkApplied(child, value[key], `${path}.${key}`);
-      else if (!node.struct.preserveUnknown)
-        throw new TypedError(`${path}.${key}`, 'field not declared in schema');
+      if (child) walkApplied(child, value[key], `${path}.${key}`, errors);
+      else if (!node.struct.preserveUnknown) errors.push(`${path}.${key}: field not declared in schema`);
     }
   } else if (node.shape === 'map') {
-    if (!isObject(value)) throw new TypedError(path, `expected map, got ${JSON.stringify(value)}`);
-    for (const key in value) checkApplied(node.element, value[key], `${path}.${key}`);
+    if (!isObject(value)) return void expected('map');
+    for (const key in value) walkApplied(node.element, value[key], `${path}.${key}`, errors);
   } else if (node.shape === 'list') {
-    if (!Array.isArray(value)) throw new TypedError(path, `expected list, got ${JSON.stringify(value)}`);
-    const seen = new Set<string>();
-    value.forEach((item, i) => {
-      const at = `${path}[${i}]`;
-      if (!node.atomic) {
-        const element = elementOf(node, item);
-        if (element === undefined)
-          throw new TypedError(
-            path,
-            node.keys
-              ? `element ${i}: associative list with keys has an element that omits all key fields ${JSON.stringify(node.keys.map((k) => k.name))} (and doesn't have default values for any key fields)`
-              : `element ${i}: associative list without keys has an element that's a map type`,
-          );
-        if (seen.has(element)) throw new TypedError(path, `duplicate entries for key ${describe(element)}`);
-        seen.add(element);
-      }
-      checkApplied(node.element, item, at);
-    });
+    if (!Array.isArray(value)) return void expected('list');
+    if (!node.atomic) checkElements(node, value, path, errors);
+    for (const [i, item] of value.entries()) walkApplied(node.element, item, `${path}[${i}]`, errors);
   }
+}
+
+function checkElements(node: SchemaNode, list: unknown[], path: string, errors: string[]): void {
+  const seen = new Set<string>();
+  list.forEach((item, i) => {
+    const element = elementOf(node, item);
+    if (element === undefined)
+      errors.push(
+        node.keys
+          ? `${path}: element ${i}: associative list with keys has an element that omits all key fields ${JSON.stringify(node.keys.map((k) => k.name))} (and doesn't have default values for any key fields)`
+          : `${path}: element ${i}: associative list without keys has an element that's a map type`,
+      );
+    else if (seen.has(element)) errors.push(`${path}: duplicate entries for key ${describe(element)}`);
+    else seen.add(element);
+  });
 }
 
 function describe(element: string): string {
