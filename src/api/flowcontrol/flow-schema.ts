@@ -1,6 +1,8 @@
+import { equal } from '../../machinery/meta.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
 import { present } from '../checks.ts';
 import { kind } from '../define.ts';
+import { mandatorySchemas } from './bootstrap.ts';
 import type { FlowSchema, PolicyRulesWithSubjects } from './v1.gen.ts';
 
 const SPEC = field('spec');
@@ -48,13 +50,25 @@ export const flowSchemas = kind<FlowSchema>({
   prepareCreate(schema) {
     schema.status = {};
   },
-  validate: ({ spec }) => {
+  validate: ({ metadata, spec }) => {
     const {
       matchingPrecedence: precedence = 0,
       priorityLevelConfiguration: level,
       distinguisherMethod,
     } = spec ?? {};
+    const fixed = mandatorySchemas.find((schema) => schema.metadata.name === metadata.name);
     return [
+      ...(fixed && !equal(spec, fixed.spec)
+        ? [SPEC.invalid(spec, `spec of '${metadata.name}' must equal the fixed value`)]
+        : []),
+      ...(precedence === 1 && metadata.name !== 'exempt'
+        ? [
+            SPEC.child('matchingPrecedence').invalid(
+              precedence,
+              "only the schema named 'exempt' may have matchingPrecedence 1",
+            ),
+          ]
+        : []),
       ...(precedence < 1 || precedence > 10_000
         ? [
             SPEC.child('matchingPrecedence').invalid(

@@ -1,6 +1,8 @@
+import { equal } from '../../machinery/meta.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
 import { notNegative } from '../checks.ts';
 import { kind } from '../define.ts';
+import { mandatoryLevels } from './bootstrap.ts';
 import type { PriorityLevelConfiguration } from './v1.gen.ts';
 
 const SPEC = field('spec');
@@ -49,6 +51,17 @@ function specErrors({ spec }: PriorityLevelConfiguration): FieldError[] {
   return errors;
 }
 
+/** Of the mandatory levels, only the seats of `exempt` are the administrator's to say. */
+function mandatoryErrors({ metadata: { name }, spec }: PriorityLevelConfiguration): FieldError[] {
+  if ((name === 'exempt') !== (spec?.type === 'Exempt'))
+    return [SPEC.child('type').invalid(spec?.type, "must be 'Exempt' if and only if `name` is 'exempt'")];
+  const fixed = mandatoryLevels.find((level) => level.metadata.name === name)?.spec;
+  const rest = ({ exempt: _, ...more }: PriorityLevelConfiguration['spec']) => more;
+  if (!fixed || equal(rest(fixed), rest(spec))) return [];
+  const except = name === 'exempt' ? " except the 'spec.exempt' field" : '';
+  return [SPEC.invalid(spec, `spec of '${name}'${except} must equal the fixed value`)];
+}
+
 export const priorityLevelConfigurations = kind<PriorityLevelConfiguration>({
   facts: 'flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration',
   generation: 'spec',
@@ -56,7 +69,7 @@ export const priorityLevelConfigurations = kind<PriorityLevelConfiguration>({
   prepareCreate(level) {
     level.status = {};
   },
-  validate: specErrors,
+  validate: (level) => [...specErrors(level), ...mandatoryErrors(level)],
   columns: {
     Type: ({ spec }) => spec?.type ?? '',
     NominalConcurrencyShares: ({ spec }) => spec?.limited?.nominalConcurrencyShares ?? NONE,

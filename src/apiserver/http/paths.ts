@@ -1,4 +1,5 @@
 import { aggregated, apiGroup, apiGroupList, groupsOf, hash, resourceList } from '../discovery/discovery.ts';
+import { flowControlPaths } from '../flow-control/dump.ts';
 import { healthPaths } from '../health/paths.ts';
 import type { ApiServer } from '../server.ts';
 import type { Exchange } from './exchange.ts';
@@ -104,4 +105,4 @@ const pathsOf = (server: ApiServer): string[] => [
 ];
 
 /** Paths outside the resources, in the order in which they are tried. */
-export const builtInPaths: PathHandler[] = [healthPaths, about, discovery];
+export const builtInPaths: PathHandler[] = [healthPaths, about, discovery, flowControlPaths];
