@@ -2,7 +2,7 @@ import type { FieldError } from '../../machinery/status.ts';
 import { field } from '../../machinery/status.ts';
 import { kind } from '../define.ts';
 import { immutable } from '../meta.ts';
-import { approvalErrors, definitionErrors } from './definition-validation.ts';
+import { approvalErrors, definitionErrors, rulesErrors } from './definition-validation.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionSpec } from './v1.gen.ts';
 
 /** Held by every definition until the objects that it defines are gone. */
@@ -35,6 +35,7 @@ function changeErrors(crd: CustomResourceDefinition, old: CustomResourceDefiniti
       : []),
     ...immutable(crd.spec.group, old.spec.group, spec.child('group')),
     ...immutable(crd.spec.names.plural, old.spec.names.plural, spec.child('names', 'plural')),
+    ...(definitionErrors(crd).length ? [] : rulesErrors(crd, old)),
     ...approvalErrors(crd, old),
   ];
 }
@@ -63,11 +64,12 @@ export const customResourceDefinitions = kind<CustomResourceDefinition>({
     if (!crd.metadata.deletionTimestamp) holdForCleanup(crd);
     noteStorageVersion(crd);
   },
-  validate: (crd) => [
-    ...definitionErrors(crd),
-    // On an update this stands among the errors of the change.
-    ...(crd.metadata.resourceVersion ? [] : approvalErrors(crd)),
-  ],
+  validate(crd) {
+    const errors = definitionErrors(crd);
+    // On an update the rest stands among the errors of the change.
+    if (crd.metadata.resourceVersion) return errors;
+    return [...errors, ...(errors.length ? [] : rulesErrors(crd)), ...approvalErrors(crd)];
+  },
   validateUpdate: changeErrors,
   generation: 'spec',
   unconditionalUpdate: false,

@@ -1,7 +1,9 @@
 // What is wrong with a CustomResourceDefinition: its names, versions, subresources, columns, conversion.
+import type { JSONSchema } from '../../machinery/apply/openapi-schema.ts';
 import { equal } from '../../machinery/meta.ts';
 import { dns1035LabelProblems, dnsSubdomainProblems } from '../../machinery/names.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
+import { ruleErrors } from '../../machinery/structural/rule-checks.ts';
 import { requiredOneOf } from '../checks.ts';
 import { webhookClientErrors } from '../webhook-client.ts';
 import { rootErrors, schemaErrors } from './schema-validation.ts';
@@ -36,6 +38,21 @@ export function definitionErrors(crd: CustomResourceDefinition): FieldError[] {
     ...namesErrors(status?.acceptedNames, field('status', 'acceptedNames')),
     ...storedVersionErrors(status?.storedVersions ?? [], spec.versions ?? []),
   ];
+}
+
+/** Of the rules in schemas that are new, or not what they were. To be asked of a definition without other errors. */
+export function rulesErrors(crd: CustomResourceDefinition, old?: CustomResourceDefinition): FieldError[] {
+  const versions = crd.spec.versions ?? [];
+  const before = new Map(old?.spec.versions?.map(({ name, schema }) => [name, schema]));
+  if (old && versions.every(({ name, schema }) => equal(schema, before.get(name)))) return [];
+  return forVersions(
+    versions,
+    ({ schema }) => schema,
+    'validation',
+    'schema',
+    ({ openAPIV3Schema: schema }, path) =>
+      schema ? ruleErrors(schema as JSONSchema, path.child('openAPIV3Schema')) : [],
+  );
 }
 
 function groupErrors(group: string | undefined): FieldError[] {

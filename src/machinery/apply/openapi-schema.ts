@@ -58,7 +58,7 @@ function addStruct(table: SchemaTable, id: string, schema: JSONSchema): void {
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const field = fieldOf(table, `${id}.${name}`, property);
     if (schema.required?.includes(name)) field.req = 1;
-    Object.defineProperty(type.fields, name, { value: field, enumerable: true });
+    Object.defineProperty(type.fields, name, { value: field, enumerable: true, writable: true });
   }
   if (schema['x-kubernetes-embedded-resource']) Object.assign(type.fields!, resourceFields);
 }

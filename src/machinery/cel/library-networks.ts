@@ -1,33 +1,31 @@
-// URLs, IP addresses and ranges, and the formats of names.
-// https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-url-library
+// URLs, IP addresses and ranges. https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-url-library
 import { ipBits, isCIDR, isIP } from '../ip.ts';
+import { type CostModel, exactly, PER_CHARACTER, plus, type Range, reads, scale } from './cost.ts';
+import type { Declarations } from './functions.ts';
 import {
-  dns1035LabelProblems,
-  dnsLabelProblems,
-  dnsSubdomainProblems,
-  labelValueProblems,
-  qualifiedNameProblems,
-} from '../names.ts';
-import { hasFormat } from '../structural/formats.ts';
-import { noOverload } from './operators.ts';
-import type { Library } from './scope.ts';
-import { CelError, MapValue, Opaque, Optional, type Value } from './values.ts';
+  escapedPath,
+  type GoUrl,
+  hostName,
+  parseUrl,
+  port,
+  queryValues,
+  UrlError,
+  urlText,
+} from './go-url.ts';
+import { CelError, MapValue, Opaque, type Value } from './values.ts';
 
 class UrlValue extends Opaque {
   readonly type = 'kubernetes.URL';
-  readonly url: URL;
-  /** As it was given: an absolute path has neither scheme nor host. */
-  readonly isPath: boolean;
-  constructor(text: string) {
+  readonly url: GoUrl;
+  constructor(url: GoUrl) {
     super();
-    this.isPath = text.startsWith('/');
-    this.url = new URL(text, 'none://none');
+    this.url = url;
   }
   equals(other: Value): boolean {
-    return other instanceof UrlValue && other.url.href === this.url.href;
+    return other instanceof UrlValue && urlText(other.url) === urlText(this.url);
   }
   override toString(): string {
-    return this.isPath ? this.url.href.slice('none://none'.length) : this.url.href;
+    return urlText(this.url);
   }
 }
 
@@ -40,10 +38,18 @@ class IpValue extends Opaque {
     super();
     const found = ipBits(text);
     if (!found)
-      throw new CelError(`IP Address ${JSON.stringify(text)} parse error during conversion from string`);
+      throw new CelError(
+        `IP Address ${JSON.stringify(text)} parse error during conversion from string: ` +
+          `ParseAddr(${JSON.stringify(text)}): unable to parse IP`,
+      );
+    if (found.width === 128 && found.bits >> 32n === 0xffffn)
+      throw new CelError(`IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`);
     this.text = canonicalIp(text);
     this.bits = found.bits;
     this.width = found.width;
+  }
+  override get weight(): number {
+    return this.width / 8;
   }
   equals(other: Value): boolean {
     return other instanceof IpValue && other.bits === this.bits && other.width === this.width;
@@ -61,11 +67,14 @@ class CidrValue extends Opaque {
     super();
     if (!isCIDR(text))
       throw new CelError(
-        `network address parse error during conversion from string: ${JSON.stringify(text)}`,
+        `network address parse error during conversion from string: netip.ParsePrefix(${JSON.stringify(text)}): no valid range`,
       );
     const slash = text.indexOf('/');
     this.ip = new IpValue(text.slice(0, slash));
     this.length = Number(text.slice(slash + 1));
+  }
+  override get weight(): number {
+    return Math.ceil(this.length / 8);
   }
   /** The part of an address that the range fixes. */
   prefix(bits: bigint): bigint {
@@ -92,129 +101,136 @@ function fromBits(bits: bigint, width: 32 | 128): string {
   return canonicalIp(groups.join(':'));
 }
 
-class FormatValue extends Opaque {
-  readonly type = 'kubernetes.NamedFormat';
-  readonly name: string;
-  constructor(name: string) {
-    super();
-    this.name = name;
+function masked(range: CidrValue): CidrValue {
+  const shift = BigInt(range.ip.width - range.length);
+  return new CidrValue(`${fromBits((range.ip.bits >> shift) << shift, range.ip.width)}/${range.length}`);
+}
+
+function urlOf(text: string): UrlValue {
+  try {
+    return new UrlValue(parseUrl(text));
+  } catch (error) {
+    if (error instanceof UrlError)
+      throw new CelError(`URL parse error during conversion from string: ${error.message}`);
+    throw error;
   }
-  equals(other: Value): boolean {
-    return other instanceof FormatValue && other.name === this.name;
-  }
 }
 
-const prefix =
-  (check: (text: string) => string[]) =>
-  (text: string): string[] =>
-    check(text.endsWith('-') ? `${text.slice(0, -1)}a` : text);
-const formats: Record<string, (text: string) => string[]> = {
-  dns1123Label: dnsLabelProblems,
-  dns1123Subdomain: dnsSubdomainProblems,
-  dns1035Label: dns1035LabelProblems,
-  qualifiedName: qualifiedNameProblems,
-  dns1123LabelPrefix: prefix(dnsLabelProblems),
-  dns1123SubdomainPrefix: prefix(dnsSubdomainProblems),
-  dns1035LabelPrefix: prefix(dns1035LabelProblems),
-  labelValue: labelValueProblems,
-  uri: (text) => (hasFormat(text, 'uri') ? [] : ['invalid URI']),
-  uuid: (text) => (hasFormat(text, 'uuid') ? [] : ['does not match the UUID format']),
-  byte: (text) => (hasFormat(text, 'byte') ? [] : ['invalid base64']),
-  date: (text) => (hasFormat(text, 'date') ? [] : ['invalid date']),
-  datetime: (text) => (hasFormat(text, 'date-time') ? [] : ['invalid datetime']),
-};
-
-function text(value: Value | undefined, name: string): string {
-  if (typeof value !== 'string') throw noOverload(name, value ?? null);
-  return value;
-}
-function urlOf(value: Value | undefined, name: string): UrlValue {
-  if (!(value instanceof UrlValue)) throw noOverload(name, value ?? null);
-  return value;
-}
-function ipOf(value: Value | undefined, name: string): IpValue {
-  if (!(value instanceof IpValue)) throw noOverload(name, value ?? null);
-  return value;
-}
-function cidrOf(value: Value | undefined, name: string): CidrValue {
-  if (!(value instanceof CidrValue)) throw noOverload(name, value ?? null);
-  return value;
-}
-
-const isUrl = (value: string): boolean =>
-  value.startsWith('/') || (/^[a-zA-Z][\w+.-]*:\/\/[^/]/.test(value) && URL.canParse(value));
+/** Whether making a value succeeds. */
+export const succeeds =
+  (make: (...args: any[]) => unknown) =>
+  (...args: any[]): boolean => {
+    try {
+      make(...args);
+      return true;
+    } catch (error) {
+      if (error instanceof CelError) return false;
+      throw error;
+    }
+  };
 
 /** A property of an address, by the ranges of both families. */
-const inRange =
-  (name: string, v4: string | undefined, v6: string) =>
-  ([value]: Value[]): Value => {
-    const ip = ipOf(value, name);
-    const range = ip.width === 32 ? v4 : v6;
-    return range !== undefined && new CidrValue(range).contains(ip);
-  };
-const isUnspecified = inRange('isUnspecified', '0.0.0.0/32', '::/128');
-const isLoopback = inRange('isLoopback', '127.0.0.0/8', '::1/128');
-const isMulticast = inRange('isMulticast', '224.0.0.0/4', 'ff00::/8');
-const isLinkLocalUnicast = inRange('isLinkLocalUnicast', '169.254.0.0/16', 'fe80::/10');
-const isBroadcast = inRange('isBroadcast', '255.255.255.255/32', '::/128');
+function inRange(v4: string, v6: string): (ip: IpValue) => boolean {
+  const ranges = { 32: new CidrValue(v4), 128: new CidrValue(v6) };
+  return (ip) => ranges[ip.width].contains(ip);
+}
+const isUnspecified = inRange('0.0.0.0/32', '::/128');
+const isLoopback = inRange('127.0.0.0/8', '::1/128');
+const isMulticast = inRange('224.0.0.0/4', 'ff00::/8');
+const isLinkLocalUnicast = inRange('169.254.0.0/16', 'fe80::/10');
+const isLinkLocalMulticast = inRange('224.0.0.0/24', 'ff02::/16');
+const isBroadcast = inRange('255.255.255.255/32', '::/128');
 
-export const networks: Library = {
-  url: ([value]) => {
-    if (!isUrl(text(value, 'url')))
-      throw new CelError(`URL parse error during conversion from string: ${JSON.stringify(value)}`);
-    return new UrlValue(value as string);
+function containsCidr(outer: CidrValue, other: CidrValue | string): boolean {
+  const inner = typeof other === 'string' ? new CidrValue(other) : other;
+  return outer.length <= inner.length && outer.contains(inner.ip);
+}
+
+/** Addresses are four or sixteen bytes, compared as texts are; one that is given as text is read first. */
+const containment = (again: number, parsed: boolean): CostModel => {
+  const address: Range = { min: 4, max: 16 };
+  return {
+    actual: ([range, other]) => {
+      const size = (range as CidrValue).weight;
+      const text = parsed ? Math.ceil((other as string).length * PER_CHARACTER) : 0;
+      return Math.ceil(size * 2 * PER_CHARACTER) + again * (Math.ceil(size * PER_CHARACTER) + 1) + text;
+    },
+    estimate: ([, other]) => {
+      let cost = scale(plus(address, address), PER_CHARACTER);
+      if (again) cost = plus(plus(cost, scale(address, PER_CHARACTER)), exactly(1));
+      return { cost: parsed ? plus(cost, scale(other!.size, PER_CHARACTER)) : cost };
+    },
+  };
+};
+
+const same = (size: Range): Range => size;
+
+const urls: Declarations = {
+  url: { string_to_url: ['(string) -> kubernetes.URL', urlOf, reads(0, 1, same)] },
+  isURL: { is_url_string: ['(string) -> bool', succeeds(urlOf)] },
+  getScheme: { url_get_scheme: ['kubernetes.URL.() -> string', ({ url }: UrlValue) => url.scheme] },
+  getHost: { url_get_host: ['kubernetes.URL.() -> string', ({ url }: UrlValue) => url.host] },
+  getHostname: { url_get_hostname: ['kubernetes.URL.() -> string', ({ url }: UrlValue) => hostName(url)] },
+  getPort: { url_get_port: ['kubernetes.URL.() -> string', ({ url }: UrlValue) => port(url)] },
+  getEscapedPath: {
+    url_get_escaped_path: ['kubernetes.URL.() -> string', ({ url }: UrlValue) => escapedPath(url)],
   },
-  isURL: ([value]) => isUrl(text(value, 'isURL')),
-  getScheme: ([value]) =>
-    urlOf(value, 'getScheme').isPath ? '' : (value as UrlValue).url.protocol.slice(0, -1),
-  getHost: ([value]) => (urlOf(value, 'getHost').isPath ? '' : (value as UrlValue).url.host),
-  getHostname: ([value]) =>
-    urlOf(value, 'getHostname').isPath ? '' : (value as UrlValue).url.hostname.replace(/^\[(.*)\]$/, '$1'),
-  getPort: ([value]) => (urlOf(value, 'getPort').isPath ? '' : (value as UrlValue).url.port),
-  getEscapedPath: ([value]) => urlOf(value, 'getEscapedPath').url.pathname,
-  getQuery: ([value]) => {
-    const query = urlOf(value, 'getQuery').url.searchParams;
-    return new MapValue([...new Set(query.keys())].map((key) => [key, query.getAll(key)]));
+  getQuery: {
+    url_get_query: [
+      'kubernetes.URL.() -> map(string, list(string))',
+      ({ url }: UrlValue) => new MapValue(queryValues(url)),
+    ],
   },
-  // `ip(text)`, and the address of a range
-  ip: ([value]) => (value instanceof CidrValue ? value.ip : new IpValue(text(value, 'ip'))),
-  isIP: ([value]) => isIP(text(value, 'isIP')),
-  'ip.isCanonical': ([value]) => {
-    const ip = new IpValue(text(value, 'ip.isCanonical'));
-    return ip.text === value;
+};
+
+export const networks: Declarations = {
+  ...urls,
+  ip: {
+    string_to_ip: ['(string) -> net.IP', (text: string) => new IpValue(text), reads()],
+    cidr_ip: ['net.CIDR.() -> net.IP', (range: CidrValue) => range.ip],
   },
-  family: ([value]) => (ipOf(value, 'family').width === 32 ? 4n : 6n),
-  isUnspecified,
-  isLoopback,
-  isLinkLocalMulticast: inRange('isLinkLocalMulticast', '224.0.0.0/24', 'ff02::/16'),
-  isLinkLocalUnicast,
-  isGlobalUnicast: (args) =>
-    ![isUnspecified, isLoopback, isMulticast, isLinkLocalUnicast, isBroadcast].some(
-      (is) => is(args) === true,
-    ),
-  cidr: ([value]) => new CidrValue(text(value, 'cidr')),
-  isCIDR: ([value]) => isCIDR(text(value, 'isCIDR')),
-  containsIP: ([value, ip]) =>
-    cidrOf(value, 'containsIP').contains(typeof ip === 'string' ? new IpValue(ip) : ipOf(ip, 'containsIP')),
-  containsCIDR: ([value, other]) => {
-    const outer = cidrOf(value, 'containsCIDR');
-    const inner = typeof other === 'string' ? new CidrValue(other) : cidrOf(other, 'containsCIDR');
-    return outer.length <= inner.length && outer.contains(inner.ip);
+  isIP: {
+    is_ip: ['(string) -> bool', (text: string) => isIP(text) && succeeds(() => new IpValue(text))(), reads()],
   },
-  prefixLength: ([value]) => BigInt(cidrOf(value, 'prefixLength').length),
-  masked: ([value]) => {
-    const range = cidrOf(value, 'masked');
-    const shift = BigInt(range.ip.width - range.length);
-    return new CidrValue(`${fromBits((range.ip.bits >> shift) << shift, range.ip.width)}/${range.length}`);
+  'ip.isCanonical': {
+    ip_is_canonical: ['(string) -> bool', (text: string) => new IpValue(text).text === text, reads(0, 2)],
   },
-  'format.named': ([name]) =>
-    Object.hasOwn(formats, text(name, 'format.named'))
-      ? new Optional(new FormatValue(name as string))
-      : new Optional(),
-  ...Object.fromEntries(Object.keys(formats).map((name) => [`format.${name}`, () => new FormatValue(name)])),
-  validate: ([format, value]) => {
-    if (!(format instanceof FormatValue)) throw noOverload('validate', format!);
-    const found = formats[format.name]!(text(value, 'validate'));
-    return found.length ? new Optional(found) : new Optional();
+  family: { ip_family: ['net.IP.() -> int', (ip: IpValue) => (ip.width === 32 ? 4n : 6n)] },
+  isUnspecified: { ip_is_unspecified: ['net.IP.() -> bool', isUnspecified] },
+  isLoopback: { ip_is_loopback: ['net.IP.() -> bool', isLoopback] },
+  isLinkLocalMulticast: { ip_is_link_local_multicast: ['net.IP.() -> bool', isLinkLocalMulticast] },
+  isLinkLocalUnicast: { ip_is_link_local_unicast: ['net.IP.() -> bool', isLinkLocalUnicast] },
+  isGlobalUnicast: {
+    ip_is_global_unicast: [
+      'net.IP.() -> bool',
+      (ip: IpValue) =>
+        ![isUnspecified, isLoopback, isMulticast, isLinkLocalUnicast, isBroadcast].some((is) => is(ip)),
+    ],
+  },
+  cidr: { string_to_cidr: ['(string) -> net.CIDR', (text: string) => new CidrValue(text), reads()] },
+  isCIDR: { is_cidr: ['(string) -> bool', succeeds((text: string) => new CidrValue(text)), reads()] },
+  containsIP: {
+    cidr_contains_ip_string: [
+      'net.CIDR.(string) -> bool',
+      (range: CidrValue, text: string) => range.contains(new IpValue(text)),
+      containment(0, true),
+    ],
+    cidr_contains_ip_ip: [
+      'net.CIDR.(net.IP) -> bool',
+      (range: CidrValue, ip: IpValue) => range.contains(ip),
+      containment(0, false),
+    ],
+  },
+  containsCIDR: {
+    cidr_contains_cidr_string: ['net.CIDR.(string) -> bool', containsCidr, containment(1, true)],
+    cidr_contains_cidr: ['net.CIDR.(net.CIDR) -> bool', containsCidr, containment(1, false)],
+  },
+  prefixLength: {
+    cidr_prefix_length: ['net.CIDR.() -> int', (range: CidrValue) => BigInt(range.length)],
+  },
+  masked: { cidr_masked: ['net.CIDR.() -> net.CIDR', masked] },
+  string: {
+    ip_to_string: ['(net.IP) -> string', (ip: IpValue) => ip.text],
+    cidr_to_string: ['(net.CIDR) -> string', (range: CidrValue) => String(range)],
   },
 };

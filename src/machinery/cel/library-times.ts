@@ -1,30 +1,21 @@
-import { noOverload } from './operators.ts';
-import type { Library } from './scope.ts';
-import { CelError, Duration, Timestamp, type Value } from './values.ts';
+// The parts of moments and spans of time.
+import type { Declarations } from './functions.ts';
+import { CelError, type Duration, type Timestamp, type Value } from './values.ts';
 
 /** The parts of a moment, in a zone: UTC, `+02:00`, or a name of the IANA database. */
-function parts(value: Timestamp, zone: Value | undefined): Date {
-  const ms = Number(value.nanos / 1_000_000n);
+function parts(value: Timestamp, zone: string | undefined): Date {
+  const ms = Number(floorDivide(value.nanos, 1_000_000n));
   if (zone === undefined) return new Date(ms);
-  if (typeof zone !== 'string') throw noOverload('timestamp', value, zone);
   const offset = /^([+-]?)(\d\d):(\d\d)$/.exec(zone);
   if (offset) {
     const minutes = Number(offset[2]) * 60 + Number(offset[3]);
     return new Date(ms + (offset[1] === '-' ? -minutes : minutes) * 60_000);
   }
   try {
-    const format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
     const found = Object.fromEntries(
-      format.formatToParts(ms).map(({ type, value: text }) => [type, Number(text)]),
+      formatOf(zone)
+        .formatToParts(ms)
+        .map(({ type, value: text }) => [type, Number(text)]),
     );
     const { year, month, day, hour, minute, second } = found as Record<string, number>;
     return new Date(Date.UTC(year!, month! - 1, day!, hour!, minute!, second!, ((ms % 1000) + 1000) % 1000));
@@ -34,6 +25,28 @@ function parts(value: Timestamp, zone: Value | undefined): Date {
   }
 }
 
+/** They take long to make; there are some six hundred zones. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+function formatOf(zone: string): Intl.DateTimeFormat {
+  let format = formats.get(zone);
+  if (!format) {
+    format = new Intl.DateTimeFormat('en-US', {
+      timeZone: zone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
+    formats.set(zone, format);
+  }
+  return format;
+}
+
+const floorDivide = (a: bigint, b: bigint): bigint => (a - (((a % b) + b) % b)) / b;
+
 const dayOfYear = (date: Date): number =>
   Math.floor(
     (Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()) -
@@ -41,34 +54,39 @@ const dayOfYear = (date: Date): number =>
       86_400_000,
   );
 
-const ofMoment =
-  (name: string, part: (date: Date) => number) =>
-  ([value, zone]: Value[]): Value => {
-    if (!(value instanceof Timestamp)) throw noOverload(name, value!);
-    return BigInt(part(parts(value, zone)));
-  };
+const ofMoment = (id: string, part: (date: Date) => number, withZone = `${id}_with_tz`) => {
+  const call = (value: Timestamp, zone?: string): Value => BigInt(part(parts(value, zone)));
+  return {
+    [id]: ['timestamp.() -> int', call],
+    [withZone]: ['timestamp.(string) -> int', call],
+  } as const;
+};
 
-/** Of a moment the part of its clock, of a duration the whole of it. */
-const ofEither =
-  (name: string, part: (date: Date) => number, unit: bigint) =>
-  (args: Value[]): Value =>
-    args[0] instanceof Duration ? args[0].nanos / unit : ofMoment(name, part)(args);
+/** Of a span the whole of it, in a unit. */
+const ofSpan = (id: string, unit: bigint) =>
+  ({ [id]: ['duration.() -> int', ({ nanos }: Duration): Value => nanos / unit] }) as const;
 
-export const times: Library = {
-  getFullYear: ofMoment('getFullYear', (date) => date.getUTCFullYear()),
-  getMonth: ofMoment('getMonth', (date) => date.getUTCMonth()),
-  getDayOfYear: ofMoment('getDayOfYear', dayOfYear),
-  getDayOfMonth: ofMoment('getDayOfMonth', (date) => date.getUTCDate() - 1),
-  getDate: ofMoment('getDate', (date) => date.getUTCDate()),
-  getDayOfWeek: ofMoment('getDayOfWeek', (date) => date.getUTCDay()),
-  getHours: ofEither('getHours', (date) => date.getUTCHours(), 3_600_000_000_000n),
-  getMinutes: ofEither('getMinutes', (date) => date.getUTCMinutes(), 60_000_000_000n),
-  getSeconds: ofEither('getSeconds', (date) => date.getUTCSeconds(), 1_000_000_000n),
-  getMilliseconds: ([value, zone]) => {
-    if (value instanceof Duration) return (value.nanos / 1_000_000n) % 1000n;
-    return ofMoment('getMilliseconds', (date) => date.getUTCMilliseconds())([
-      value!,
-      ...(zone === undefined ? [] : [zone]),
-    ]);
+export const times: Declarations = {
+  getFullYear: ofMoment('timestamp_to_year', (date) => date.getUTCFullYear()),
+  getMonth: ofMoment('timestamp_to_month', (date) => date.getUTCMonth()),
+  getDayOfYear: ofMoment('timestamp_to_day_of_year', dayOfYear),
+  getDayOfMonth: ofMoment('timestamp_to_day_of_month', (date) => date.getUTCDate() - 1),
+  getDate: ofMoment('timestamp_to_day_of_month_1_based', (date) => date.getUTCDate()),
+  getDayOfWeek: ofMoment('timestamp_to_day_of_week', (date) => date.getUTCDay()),
+  getHours: {
+    ...ofMoment('timestamp_to_hours', (date) => date.getUTCHours()),
+    ...ofSpan('duration_to_hours', 3_600_000_000_000n),
+  },
+  getMinutes: {
+    ...ofMoment('timestamp_to_minutes', (date) => date.getUTCMinutes()),
+    ...ofSpan('duration_to_minutes', 60_000_000_000n),
+  },
+  getSeconds: {
+    ...ofMoment('timestamp_to_seconds', (date) => date.getUTCSeconds(), 'timestamp_to_seconds_tz'),
+    ...ofSpan('duration_to_seconds', 1_000_000_000n),
+  },
+  getMilliseconds: {
+    ...ofMoment('timestamp_to_milliseconds', (date) => date.getUTCMilliseconds()),
+    ...ofSpan('duration_to_milliseconds', 1_000_000n),
   },
 };

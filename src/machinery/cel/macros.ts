@@ -1,206 +1,225 @@
-// Macros: what looks like a call, but binds variables or leaves arguments unevaluated.
+// Macros: what looks like a call, but stands for a loop over the elements of its target.
 // https://github.com/google/cel-spec/blob/master/doc/langdef.md#macros
-
-import { noOverload } from './operators.ts';
-import { Binding, type Compiler, type Evaluator, optionalField, type Scope, spend, truth } from './scope.ts';
-import { CelSyntaxError, type Node } from './syntax.ts';
-import { CelError, isMap, MapValue, Optional, type Value } from './values.ts';
+import type { Node } from './syntax.ts';
 
 type Call = Node & { kind: 'call' };
-/** Undefined when the call is no macro after all: `list.map` with one argument, say. */
-export type Macro = (call: Call, compiler: Compiler, names: Set<string>) => Evaluator | undefined;
+type Report = (message: string, at: number) => void;
+/** Undefined after a mistake, which is reported. */
+type Macro = (call: Call & { target: Node }, report: Report) => Node | undefined;
 
-const variable = (node: Node): string => {
-  if (node.kind !== 'name') throw new CelSyntaxError('argument must be a simple name', node.at);
-  return node.name;
-};
+const ACCUMULATOR = '@result';
 
-/** Compiles with variables bound; they do not count among the names of the expression. */
-function within(compiler: Compiler, names: Set<string>, bound: string[], node: Node): Evaluator {
-  const known = bound.filter((name) => names.has(name));
-  const result = compiler.compile(node);
-  for (const name of bound) if (!known.includes(name)) names.delete(name);
-  return result;
+/** Builders of nodes that stand where the macro stands. */
+function builders({ at }: Call) {
+  const call = (name: string, ...args: Node[]): Node => ({ kind: 'call', name, args, at });
+  const name = (text: string): Node => ({ kind: 'name', name: text, at });
+  const literal = (value: boolean | bigint): Node => ({ kind: 'literal', value, at });
+  const list = (...items: Node[]): Node => ({
+    kind: 'list',
+    items: items.map((value) => ({ value, optional: false })),
+    at,
+  });
+  const accumulated = name(ACCUMULATOR);
+  /** `body` with a variable that has a value: a loop over nothing. */
+  const bind = (variable: string, value: Node, body: Node): Node => ({
+    kind: 'fold',
+    range: list(),
+    names: ['#unused'],
+    accumulator: variable,
+    init: value,
+    condition: literal(false),
+    step: name(variable),
+    result: body,
+    at,
+  });
+  const method = (target: Node, text: string, ...args: Node[]): Node => ({
+    kind: 'call',
+    name: text,
+    target,
+    args,
+    at,
+  });
+  return { call, name, literal, list, accumulated, bind, method, at };
 }
 
-/** What one walks over: the elements of a list with their places, the entries of a map. */
-function entriesOf(target: Value, name: string): [Value, Value][] {
-  if (Array.isArray(target)) return target.map((value, i) => [BigInt(i), value]);
-  if (typeof target === 'object' && target !== null && isMap(target))
-    return target.keys().map((key) => [key, target.get(key)!]);
-  throw noOverload(name, target);
+/** The variables of a macro: its first one or two arguments. */
+function variables(call: Call, count: number, report: Report, problem = 'argument must be a simple name') {
+  const names: string[] = [];
+  for (const arg of call.args.slice(0, count)) {
+    if (arg.kind !== 'name' || arg.name.startsWith('.')) {
+      report(problem, arg.at);
+      return undefined;
+    }
+    if (arg.name === '__result__' || arg.name === ACCUMULATOR) {
+      report('iteration variable overwrites accumulator variable', arg.at);
+      return undefined;
+    }
+    if (names.includes(arg.name)) {
+      report(`duplicate variable name: ${arg.name}`, arg.at);
+      return undefined;
+    }
+    names.push(arg.name);
+  }
+  return names;
 }
 
-interface Walk {
-  /** Called for each element, with its variables bound in `scope`. */
-  each(scope: Scope, key: Value, value: Value): void;
-  stop?(): boolean;
-}
-
-/** Runs over the range of a call, with one variable (element, or key of a map) or two (place and element). */
-function walk(call: Call, compiler: Compiler, two: boolean) {
-  const range = compiler.compile(call.target!);
-  const first = variable(call.args[0]!);
-  const second = two ? variable(call.args[1]!) : undefined;
-  return {
-    bound: second ? [first, second] : [first],
-    run(scope: Scope, { each, stop }: Walk): void {
-      const target = range(scope);
-      const outer = new Binding(first, scope);
-      const inner = second ? new Binding(second, outer) : outer;
-      for (const [key, value] of entriesOf(target, call.name)) {
-        spend(scope.budget, 1);
-        if (second) {
-          outer.value = key;
-          inner.value = value;
-        } else outer.value = Array.isArray(target) ? value : key;
-        each(inner, key, value);
-        if (stop?.()) return;
-      }
-    },
-  };
-}
-
-/** `all` and `exists`: an element that decides hides errors of others. */
+/** `all` and `exists`: the first element that decides ends the walk; it hides errors of others. */
 const quantifier =
-  (decides: boolean): Macro =>
-  (call, compiler, names) => {
-    if (!call.target || (call.args.length !== 2 && call.args.length !== 3)) return undefined;
-    const two = call.args.length === 3;
-    const { bound, run } = walk(call, compiler, two);
-    const test = within(compiler, names, bound, call.args.at(-1)!);
-    return (scope) => {
-      let decided = false;
-      let failure: unknown;
-      run(scope, {
-        each(inner) {
-          try {
-            decided = truth(test(inner), call.name) === decides;
-          } catch (error) {
-            if (!(error instanceof CelError)) throw error;
-            failure ??= error;
-          }
-        },
-        stop: () => decided,
-      });
-      if (decided) return decides;
-      if (failure) throw failure;
-      return !decides;
+  (all: boolean): Macro =>
+  (call, report) => {
+    const names = variables(call, call.args.length - 1, report);
+    if (!names) return undefined;
+    const { call: make, literal, accumulated, at } = builders(call);
+    return {
+      kind: 'fold',
+      range: call.target,
+      names,
+      accumulator: ACCUMULATOR,
+      init: literal(all),
+      condition: make('@not_strictly_false', all ? accumulated : make('!_', accumulated)),
+      step: make(all ? '_&&_' : '_||_', accumulated, call.args.at(-1)!),
+      result: accumulated,
+      at,
     };
   };
 
-const existsOne: Macro = (call, compiler, names) => {
-  if (!call.target || (call.args.length !== 2 && call.args.length !== 3)) return undefined;
-  const { bound, run } = walk(call, compiler, call.args.length === 3);
-  const test = within(compiler, names, bound, call.args.at(-1)!);
-  return (scope) => {
-    let count = 0;
-    run(scope, { each: (inner) => void (truth(test(inner), call.name) && count++) });
-    return count === 1;
+const existsOne: Macro = (call, report) => {
+  const names = variables(call, call.args.length - 1, report);
+  if (!names) return undefined;
+  const { call: make, literal, accumulated, at } = builders(call);
+  return {
+    kind: 'fold',
+    range: call.target,
+    names,
+    accumulator: ACCUMULATOR,
+    init: literal(0n),
+    condition: literal(true),
+    step: make('_?_:_', call.args.at(-1)!, make('_+_', accumulated, literal(1n)), accumulated),
+    result: make('_==_', accumulated, literal(1n)),
+    at,
   };
 };
 
-/** `map(x, f)`, `map(x, p, f)`, `filter(x, p)`, `transformList(i, v, f)`. */
+/** A list or a map that grows by one for each element that passes the test, if there is one. */
+function collect(
+  call: Call & { target: Node },
+  names: string[],
+  test: Node | undefined,
+  grown: Node,
+  empty: Node,
+): Node {
+  const { call: make, literal, accumulated, at } = builders(call);
+  return {
+    kind: 'fold',
+    range: call.target,
+    names,
+    accumulator: ACCUMULATOR,
+    init: empty,
+    condition: literal(true),
+    step: test ? make('_?_:_', test, grown, accumulated) : grown,
+    result: accumulated,
+    at,
+  };
+}
+
+/** `map(x, f)`, `map(x, p, f)`, `filter(x, p)`, `transformList(i, v, f)`, `transformList(i, v, p, f)`. */
 const listOf =
   (kind: 'map' | 'filter' | 'transformList'): Macro =>
-  (call, compiler, names) => {
-    const two = kind === 'transformList';
-    const rest = call.args.length - (two ? 2 : 1);
-    if (!call.target || rest < 1 || rest > (kind === 'filter' ? 1 : 2)) return undefined;
-    const { bound, run } = walk(call, compiler, two);
-    const test =
-      rest === 2 || kind === 'filter' ? within(compiler, names, bound, call.args[two ? 2 : 1]!) : undefined;
-    const make = kind === 'filter' ? undefined : within(compiler, names, bound, call.args.at(-1)!);
-    return (scope) => {
-      const result: Value[] = [];
-      run(scope, {
-        each(inner) {
-          if (test && !truth(test(inner), call.name)) return;
-          result.push(make ? make(inner) : inner.lookUp(bound[0]!)!);
-        },
-      });
-      return result;
-    };
+  (call, report) => {
+    const count = kind === 'transformList' ? 2 : 1;
+    const names = variables(
+      call,
+      count,
+      report,
+      kind === 'transformList' ? undefined : 'argument is not an identifier',
+    );
+    if (!names) return undefined;
+    const { call: make, accumulated, list } = builders(call);
+    const rest = call.args.slice(count);
+    const test = rest.length === 2 || kind === 'filter' ? rest[0] : undefined;
+    const element = kind === 'filter' ? call.args[0]! : rest.at(-1)!;
+    return collect(call, names, test, make('_+_', accumulated, list(element)), list());
   };
 
-const transformMap: Macro = (call, compiler, names) => {
-  if (!call.target || (call.args.length !== 3 && call.args.length !== 4)) return undefined;
-  const { bound, run } = walk(call, compiler, true);
-  const test = call.args.length === 4 ? within(compiler, names, bound, call.args[2]!) : undefined;
-  const make = within(compiler, names, bound, call.args.at(-1)!);
-  const byEntry = call.name === 'transformMapEntry';
-  return (scope) => {
-    const entries: [Value, Value][] = [];
-    run(scope, {
-      each(inner, key) {
-        if (test && !truth(test(inner), call.name)) return;
-        const made = make(inner);
-        if (!byEntry) entries.push([key, made]);
-        else if (typeof made === 'object' && made !== null && isMap(made))
-          entries.push(...entriesOf(made, call.name));
-        else throw noOverload(call.name, made);
-      },
-    });
-    const map = new MapValue(entries);
-    if (map.size < entries.length) throw new CelError('insert failed: key already exists');
-    return map;
+const mapOf =
+  (byEntry: boolean): Macro =>
+  (call, report) => {
+    const names = variables(call, 2, report);
+    if (!names) return undefined;
+    const { call: make, name, accumulated, at } = builders(call);
+    const test = call.args.length === 4 ? call.args[2] : undefined;
+    const made = call.args.at(-1)!;
+    const grown = byEntry
+      ? make('cel.@mapInsert', accumulated, made)
+      : make('cel.@mapInsert', accumulated, name(names[0]!), made);
+    return collect(call, names, test, grown, { kind: 'map', entries: [], at });
   };
+
+/** `list.sortBy(e, key)` */
+const sortBy: Macro = (call, report) => {
+  const { bind, method, name } = builders(call);
+  if (call.target.kind === 'literal' || call.target.kind === 'map' || call.target.kind === 'struct') {
+    report(
+      'sortBy can only be applied to a list, identifier, comprehension, call or select expression',
+      call.target.at,
+    );
+    return undefined;
+  }
+  const input = '@__sortBy_input__';
+  const keys = listOf('map')({ ...call, target: name(input) }, report);
+  return keys && bind(input, call.target, method(name(input), '@sortByAssociatedKeys', keys));
 };
 
-const has: Macro = (call, compiler) => {
+const optionalMap =
+  (flat: boolean): Macro =>
+  (call, report) => {
+    const [variable, body] = call.args as [Node, Node];
+    if (variable.kind !== 'name') {
+      report(`${call.name}() variable name must be a simple identifier`, variable.at);
+      return undefined;
+    }
+    const { call: make, bind, method } = builders(call);
+    const bound = bind(variable.name, method(call.target, 'value'), body);
+    const found = flat ? bound : make('optional.of', bound);
+    return make('_?_:_', method(call.target, 'hasValue'), found, make('optional.none'));
+  };
+
+/** By name and number of arguments. */
+const macros: Record<string, Macro> = {
+  'all/2': quantifier(true),
+  'all/3': quantifier(true),
+  'exists/2': quantifier(false),
+  'exists/3': quantifier(false),
+  'exists_one/2': existsOne,
+  'exists_one/3': existsOne,
+  'existsOne/2': existsOne,
+  'existsOne/3': existsOne,
+  'map/2': listOf('map'),
+  'map/3': listOf('map'),
+  'filter/2': listOf('filter'),
+  'transformList/3': listOf('transformList'),
+  'transformList/4': listOf('transformList'),
+  'transformMap/3': mapOf(false),
+  'transformMap/4': mapOf(false),
+  'transformMapEntry/3': mapOf(true),
+  'transformMapEntry/4': mapOf(true),
+  'sortBy/2': sortBy,
+  'optMap/2': optionalMap(false),
+  'optFlatMap/2': optionalMap(true),
+};
+
+/** What a call stands for; the call itself where it is no macro. */
+export function expandMacro(call: Call, report: Report): Node {
+  if (!call.target) return call.name === 'has' && call.args.length === 1 ? presence(call, report) : call;
+  const key = `${call.name}/${call.args.length}`;
+  const macro = Object.hasOwn(macros, key) ? macros[key] : undefined;
+  return macro?.({ ...call, target: call.target }, report) ?? call;
+}
+
+/** `has(a.b)` */
+function presence(call: Call, report: Report): Node {
   const [arg] = call.args;
-  if (call.target || call.args.length !== 1) return undefined;
-  if (arg!.kind !== 'select') throw new CelSyntaxError('invalid argument to has() macro', call.at);
-  const of = compiler.compile(arg!.of);
-  const { name } = arg!;
-  return (scope) => {
-    spend(scope.budget, 1);
-    return (optionalField(of(scope), name) as Optional).value !== undefined;
-  };
-};
-
-/** `cel.bind(x, value, expression)` */
-const bind: Macro = (call, compiler, names) => {
-  if (call.target?.kind !== 'name' || call.target.name !== 'cel' || call.args.length !== 3) return undefined;
-  const name = variable(call.args[0]!);
-  const init = compiler.compile(call.args[1]!);
-  const body = within(compiler, names, [name], call.args[2]!);
-  return (scope) => {
-    const inner = new Binding(name, scope);
-    inner.value = init(scope);
-    return body(inner);
-  };
-};
-
-const optionalMap: Macro = (call, compiler, names) => {
-  if (!call.target || call.args.length !== 2) return undefined;
-  const of = compiler.compile(call.target);
-  const name = variable(call.args[0]!);
-  const body = within(compiler, names, [name], call.args[1]!);
-  const flat = call.name === 'optFlatMap';
-  return (scope) => {
-    const value = of(scope);
-    if (!(value instanceof Optional)) throw noOverload(call.name, value);
-    if (value.value === undefined) return value;
-    const inner = new Binding(name, scope);
-    inner.value = value.value;
-    const made = body(inner);
-    return flat ? made : new Optional(made);
-  };
-};
-
-export const macros: Record<string, Macro> = {
-  has,
-  all: quantifier(false),
-  exists: quantifier(true),
-  exists_one: existsOne,
-  existsOne,
-  map: listOf('map'),
-  filter: listOf('filter'),
-  transformList: listOf('transformList'),
-  transformMap,
-  transformMapEntry: transformMap,
-  bind,
-  optMap: optionalMap,
-  optFlatMap: optionalMap,
-};
+  if (arg!.kind === 'select' && !arg!.test) return { ...arg!, test: true, at: call.at };
+  report('invalid argument to has() macro', arg!.at);
+  return call;
+}

@@ -10,7 +10,7 @@ export function patternOf(text: string): RE2JS {
     try {
       pattern = RE2JS.compile(text);
     } catch (error) {
-      throw new CelError(`error parsing regexp: ${(error as Error).message}`);
+      throw new CelError((error as Error).message);
     }
     if (known.size >= 1000) known.clear();
     known.set(text, pattern);

@@ -1,26 +1,75 @@
-/** Thrown for an expression that cannot be read; `position` counts characters from 0. */
+// Tokens, the parsed expression, and what is said about one that cannot be read.
+
+export interface Issue {
+  message: string;
+  /** Counts UTF-16 units from 0; -1 for the whole expression. */
+  at: number;
+}
+
+const MOST_ISSUES = 100;
+const LONGEST_LINE = 16384;
+
+/** Thrown for an expression that cannot be compiled. The message shows each place as cel-go shows it. */
 export class CelSyntaxError extends Error {
-  readonly position: number;
-  constructor(message: string, position: number) {
-    super(message);
-    this.position = position;
+  readonly issues: readonly Issue[];
+  constructor(source: string, issues: readonly Issue[]) {
+    const sorted = [...issues].sort((a, b) => a.at - b.at);
+    const shown = sorted.slice(0, MOST_ISSUES).map((issue) => issueText(source, issue));
+    if (sorted.length > MOST_ISSUES) shown.push(`${sorted.length - MOST_ISSUES} more errors were truncated`);
+    super(shown.join('\n'));
+    this.issues = sorted;
   }
 }
 
-/** A parsed expression. Macros stand as calls of their names; what they do is for the compiler to know. */
-export type Node =
-  | {
-      kind: 'literal';
-      value: string | number | bigint | boolean | null | Uint8Array | UintLiteral;
-      at: number;
-    }
-  | { kind: 'name'; name: string; at: number }
-  | { kind: 'select'; of: Node; name: string; optional: boolean; at: number }
-  | { kind: 'index'; of: Node; index: Node; optional: boolean; at: number }
-  | { kind: 'call'; name: string; target?: Node; args: Node[]; at: number }
-  | { kind: 'list'; items: { value: Node; optional: boolean }[]; at: number }
-  | { kind: 'map'; entries: { key: Node; value: Node; optional: boolean }[]; at: number }
-  | { kind: 'message'; type: string; fields: { name: string; value: Node; optional: boolean }[]; at: number };
+/** `ERROR: <input>:1:5: Syntax error: ...`, the line, and a mark under the place. */
+function issueText(source: string, { message, at }: Issue): string {
+  if (at < 0) return `ERROR: <input>:-1:0: ${message}`;
+  const before = source.slice(0, at).split('\n');
+  const left = [...before.at(-1)!];
+  const text = `ERROR: <input>:${before.length}:${left.length + 1}: ${message}`;
+  const line = (source.split('\n')[before.length - 1] ?? '').replaceAll('\t', ' ');
+  if (line.length > LONGEST_LINE) return text;
+  const wide = (c: string | undefined) => c !== undefined && c.codePointAt(0)! > 0x7f;
+  const dots = left.map((c) => (wide(c) ? '．' : '.')).join('');
+  const mark = wide([...line][left.length]) ? '＾' : '^';
+  return `${text}\n | ${line}\n | ${dots}${mark}`;
+}
+
+/** Where a node stands: of calls the parenthesis, of operators the operator, of selections the dot. */
+interface At {
+  at: number;
+}
+
+/**
+ * A parsed expression, macros expanded. Operators are calls: `_+_`, `_?_:_`, `_[_]`; `a.?b` is `_?._(a, 'b')`.
+ * `has(a.b)` is a select that tests.
+ */
+export type Node = At &
+  (
+    | { kind: 'literal'; value: string | number | bigint | boolean | null | Uint8Array | UintLiteral }
+    | { kind: 'name'; name: string }
+    | { kind: 'select'; of: Node; name: string; test: boolean }
+    | { kind: 'call'; name: string; target?: Node; args: Node[] }
+    | { kind: 'list'; items: { value: Node; optional: boolean }[] }
+    | { kind: 'map'; entries: { key: Node; value: Node; optional: boolean }[] }
+    | { kind: 'struct'; type: string; fields: { name: string; value: Node; optional: boolean; at: number }[] }
+    | Fold
+  );
+
+/**
+ * A loop: `result` of an accumulator that starts as `init` and becomes `step` for each element of `range`, as long as
+ * `condition` holds. `names` has the variable of the element, or those of place and element.
+ */
+export interface Fold extends At {
+  kind: 'fold';
+  range: Node;
+  names: string[];
+  accumulator: string;
+  init: Node;
+  condition: Node;
+  step: Node;
+  result: Node;
+}
 
 /** `12u` */
 export interface UintLiteral {
@@ -34,32 +83,7 @@ export interface Token {
   at: number;
 }
 
-const symbols = [
-  '||',
-  '&&',
-  '<=',
-  '>=',
-  '==',
-  '!=',
-  '.',
-  ',',
-  '(',
-  ')',
-  '[',
-  ']',
-  '{',
-  '}',
-  '?',
-  ':',
-  '<',
-  '>',
-  '+',
-  '-',
-  '*',
-  '/',
-  '%',
-  '!',
-];
+const symbols = '|| && <= >= == != . , ( ) [ ] { } ? : < > + - * / % !'.split(' ');
 const escapes: Record<string, string> = {
   a: '\x07',
   b: '\b',
@@ -74,98 +98,162 @@ const escapes: Record<string, string> = {
   "'": "'",
   '`': '`',
 };
-const number = /^(0x[0-9a-fA-F]+|(?:\d+\.\d+|\.\d+|\d+)(?:[eE][+-]?\d+)?)(u|U)?/;
-
-/** Splits an expression into tokens. Throws CelSyntaxError. */
-export function tokenize(source: string): Token[] {
-  const tokens: Token[] = [];
-  let at = 0;
-  while (at < source.length) {
-    const rest = source.slice(at, at + 3);
-    if (/^\s/.test(rest)) at++;
-    else if (rest.startsWith('//')) while (at < source.length && source[at] !== '\n') at++;
-    else {
-      const token =
-        stringToken(source, at) ??
-        nameToken(source, at) ??
-        numberToken(source, at) ??
-        symbolToken(source, at);
-      if (!token) throw new CelSyntaxError(`Syntax error: token recognition error at: '${source[at]}'`, at);
-      tokens.push(token.token);
-      at = token.end;
-    }
-  }
-  tokens.push({ kind: 'end', text: '<EOF>', at });
-  return tokens;
-}
+const number = /(0x[0-9a-fA-F]+|(?:\d+\.\d+|\.\d+|\d+)(?:[eE][+-]?\d+)?)(u|U)?/y;
+const name = /[A-Za-z_]\w*/y;
+const quotedName = /`([A-Za-z0-9_.\-/ ]+)`/y;
+const opening = /([rR]?[bB]?|[bB][rR])("""|'''|"|')/y;
+const constants: Record<string, unknown> = { true: true, false: false, null: null };
 
 interface Found {
   token: Token;
   end: number;
 }
 
-function stringToken(source: string, at: number): Found | undefined {
-  const match = /^([rRbB]{0,2})("""|'''|"|')/.exec(source.slice(at, at + 5));
+/** Splits an expression into tokens. What is none is noted among the issues and left out. */
+export function tokenize(source: string, issues: Issue[], quotedNames: boolean): Token[] {
+  const tokens: Token[] = [];
+  let at = 0;
+  while (at < source.length) {
+    const c = source[at]!;
+    if (/\s/.test(c)) at++;
+    else if (source.startsWith('//', at)) while (at < source.length && source[at] !== '\n') at++;
+    else {
+      const found =
+        stringToken(source, at, issues) ??
+        nameToken(source, at, quotedNames) ??
+        numberToken(source, at, issues) ??
+        symbolToken(source, at);
+      if (typeof found === 'number') at = found;
+      else if (found) {
+        tokens.push(found.token);
+        at = found.end;
+      } else {
+        const end = unknownEnd(source, at);
+        issues.push({ message: `Syntax error: token recognition error at: '${source.slice(at, end)}'`, at });
+        at = end;
+      }
+    }
+  }
+  tokens.push({ kind: 'end', text: '<EOF>', at });
+  return tokens;
+}
+
+/** `|` and `&` alone are taken together with what follows, as the start of an operator that does not come. */
+function unknownEnd(source: string, at: number): number {
+  const length = String.fromCodePoint(source.codePointAt(at)!).length;
+  const half = '|&='.includes(source[at]!) && at + 1 < source.length;
+  return at + length + (half ? 1 : 0);
+}
+
+/** A number for where to go on after a string that is broken. */
+function stringToken(source: string, at: number, issues: Issue[]): Found | number | undefined {
+  opening.lastIndex = at;
+  const match = opening.exec(source);
   if (!match) return undefined;
   const prefix = match[1]!.toLowerCase();
   const quote = match[2]!;
   const raw = prefix.includes('r');
   const bytes = prefix.includes('b');
   let position = at + match[0].length;
-  let text = '';
-  const codes: number[] = [];
+  const parts: (string | number)[] = [];
+  const broken = (end: number): number => {
+    issues.push({ message: `Syntax error: token recognition error at: '${source.slice(at, end)}'`, at });
+    return end;
+  };
   for (;;) {
-    if (position >= source.length || (quote.length === 1 && source[position] === '\n'))
-      throw new CelSyntaxError('Syntax error: a string is not closed', at);
+    if (position >= source.length) return broken(source.length);
+    if (quote.length === 1 && (source[position] === '\n' || source[position] === '\r'))
+      return broken(position + 1);
     if (source.startsWith(quote, position)) break;
     if (source[position] === '\\' && !raw) {
       const read = readEscape(source, position, bytes);
-      if (bytes && typeof read.value === 'number') codes.push(...encode(text), read.value);
-      if (bytes && typeof read.value === 'number') text = '';
-      else text += typeof read.value === 'number' ? String.fromCodePoint(read.value) : read.value;
+      if (!read) return broken(position + 2);
+      parts.push(read.value);
       position = read.end;
-    } else text += source[position++];
+    } else {
+      const end = plainEnd(source, position, quote, raw);
+      parts.push(source.slice(position, end).replaceAll('\r\n', '\n').replaceAll('\r', '\n'));
+      position = end;
+    }
   }
-  const value = bytes ? Uint8Array.from([...codes, ...encode(text)]) : text;
+  const value = bytes ? bytesOf(parts) : parts.join('');
   const end = position + quote.length;
   return { token: { kind: 'literal', text: source.slice(at, end), value, at }, end };
 }
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+/** Where a stretch of text without escapes ends. */
+function plainEnd(source: string, at: number, quote: string, raw: boolean): number {
+  let end = at;
+  while (end < source.length) {
+    const c = source[end]!;
+    if ((c === '\\' && !raw) || source.startsWith(quote, end)) break;
+    if (quote.length === 1 && (c === '\n' || c === '\r')) break;
+    end++;
+  }
+  return end;
+}
 
-function readEscape(source: string, at: number, bytes: boolean): { value: string | number; end: number } {
+function bytesOf(parts: (string | number)[]): Uint8Array {
+  const result: number[] = [];
+  const encoder = new TextEncoder();
+  for (const part of parts)
+    if (typeof part === 'number') result.push(part);
+    else for (const byte of encoder.encode(part)) result.push(byte);
+  return Uint8Array.from(result);
+}
+
+const numericEscape = /[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})/y;
+
+/** A number is one byte of a bytes literal. */
+function readEscape(
+  source: string,
+  at: number,
+  bytes: boolean,
+): { value: string | number; end: number } | undefined {
   const c = source[at + 1] ?? '';
-  if (escapes[c] !== undefined) return { value: escapes[c]!, end: at + 2 };
-  const rest = source.slice(at + 1, at + 10);
-  const match = /^(?:[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))/.exec(rest);
-  if (!match) throw new CelSyntaxError(`Syntax error: unknown escape \\${c}`, at);
+  if (Object.hasOwn(escapes, c)) return { value: escapes[c]!, end: at + 2 };
+  numericEscape.lastIndex = at + 1;
+  const match = numericEscape.exec(source);
+  if (!match) return undefined;
   const [whole, hex, short, long, octal] = match;
   const code = octal ? Number.parseInt(octal, 8) : Number.parseInt((hex ?? short ?? long)!, 16);
-  if (code > 0x10ffff) throw new CelSyntaxError('Syntax error: no such character', at);
+  if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return undefined;
   const isByte = bytes && (hex !== undefined || octal !== undefined);
   return { value: isByte ? code : String.fromCodePoint(code), end: at + 1 + whole.length };
 }
 
-function nameToken(source: string, at: number): Found | undefined {
-  const quoted = /^`([A-Za-z0-9_.\-/ ]+)`/.exec(source.slice(at));
-  if (quoted) return { token: { kind: 'name', text: quoted[1]!, at }, end: at + quoted[0].length };
-  const match = /^[A-Za-z_]\w*/.exec(source.slice(at));
-  if (!match) return undefined;
-  const text = match[0];
+function nameToken(source: string, at: number, quotedNames: boolean): Found | undefined {
+  if (quotedNames) {
+    quotedName.lastIndex = at;
+    const quoted = quotedName.exec(source);
+    if (quoted)
+      return { token: { kind: 'name', text: quoted[1]!, value: 'quoted', at }, end: at + quoted[0].length };
+  }
+  name.lastIndex = at;
+  const text = name.exec(source)?.[0];
+  if (!text) return undefined;
   const end = at + text.length;
-  const values: Record<string, unknown> = { true: true, false: false, null: null };
-  if (Object.hasOwn(values, text)) return { token: { kind: 'literal', text, value: values[text], at }, end };
+  if (Object.hasOwn(constants, text))
+    return { token: { kind: 'literal', text, value: constants[text], at }, end };
   return { token: { kind: text === 'in' ? 'symbol' : 'name', text, at }, end };
 }
 
-function numberToken(source: string, at: number): Found | undefined {
-  const match = number.exec(source.slice(at));
+function numberToken(source: string, at: number, issues: Issue[]): Found | undefined {
+  number.lastIndex = at;
+  const match = number.exec(source);
   if (!match) return undefined;
   const [text, digits, unsigned] = match;
   const isFloat = !digits!.startsWith('0x') && /[.eE]/.test(digits!);
-  if (isFloat && unsigned) throw new CelSyntaxError(`Syntax error: ${text}`, at);
-  const value = unsigned ? { uint: BigInt(digits!) } : isFloat ? Number(digits) : BigInt(digits!);
-  return { token: { kind: 'literal', text, value, at }, end: at + text.length };
+  const end = at + (isFloat && unsigned ? text.length - 1 : text.length);
+  const token: Token = { kind: 'literal', text: source.slice(at, end), at };
+  if (isFloat) {
+    token.value = Number(digits);
+    if (!Number.isFinite(token.value)) issues.push({ message: 'invalid double literal', at });
+  } else if (unsigned) {
+    token.value = { uint: BigInt(digits!) };
+    if (token.value.uint > 18446744073709551615n) issues.push({ message: 'invalid uint literal', at });
+  } else token.value = BigInt(digits!); // its range is known only with its sign
+  return { token, end };
 }
 
 function symbolToken(source: string, at: number): Found | undefined {

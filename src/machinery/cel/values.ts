@@ -6,6 +6,8 @@ import type { SchemaNode } from '../schema-node.ts';
 
 /** Thrown when an evaluation fails; `no such key: x`, `division by zero`. */
 export class CelError extends Error {}
+/** The evaluation costs more than it may: nothing hides this, as `||` hides other failures. */
+export class CelLimitError extends CelError {}
 
 export class Uint {
   readonly value: bigint;
@@ -18,12 +20,16 @@ export class Uint {
 export class Timestamp {
   /** Nanoseconds since the epoch. */
   readonly nanos: bigint;
-  constructor(nanos: bigint) {
-    if (nanos < -62135596800_000_000_000n || nanos > 253402300799_999_999_999n)
-      throw new CelError('timestamp overflow');
+  /** Minutes east of Greenwich: how it was written, and is written again. */
+  readonly offset: number;
+  constructor(nanos: bigint, offset = 0) {
+    if (nanos < FIRST_MOMENT || nanos > 253402300799_999_999_999n) throw new CelError('timestamp overflow');
     this.nanos = nanos;
+    this.offset = offset;
   }
 }
+/** The beginning of the year 1, which Go takes for no time at all. */
+export const FIRST_MOMENT = -62135596800_000_000_000n;
 
 export class Duration {
   readonly nanos: bigint;
@@ -51,6 +57,10 @@ export class Optional {
 /** A value of a library: `quantity('1Gi')`, `ip('::1')`, `url('https://x')`. `type` is what `type()` says. */
 export abstract class Opaque {
   abstract readonly type: string;
+  /** How much it counts for where costs go by size. */
+  get weight(): number {
+    return 1;
+  }
   abstract equals(other: Value): boolean;
 }
 
@@ -81,8 +91,48 @@ export interface CelMap {
   select(name: string): Value | undefined;
 }
 
-export const isMap = (value: Value): value is CelMap =>
+export const isMap = (value: Value | undefined): value is CelMap =>
   typeof value === 'object' && value !== null && (value as CelMap).isMap === true;
+
+/**
+ * A list whose elements are told apart by what they are (a set) or by their keys, not by their places. Two are equal in any
+ * order; adding one to another merges them.
+ */
+export class UniqueList extends Array<Value> {
+  static override get [Symbol.species]() {
+    return Array;
+  }
+  keyNames: readonly string[] | undefined;
+
+  static make(items: readonly Value[], keyNames: readonly string[] | undefined): UniqueList {
+    const list = new UniqueList();
+    for (const item of items) list.push(item);
+    list.keyNames = keyNames;
+    return list;
+  }
+  static like(list: UniqueList, items: readonly Value[]): UniqueList {
+    return UniqueList.make(items, list.keyNames);
+  }
+
+  byIdentity(): Map<string, Value> {
+    const result = new Map<string, Value>();
+    for (const item of this) result.set(this.#identity(item), item);
+    return result;
+  }
+  #identity(item: Value): string {
+    const { keyNames } = this;
+    const parts = keyNames && isMap(item) ? keyNames.map((name) => item.get(name) ?? null) : [item];
+    return JSON.stringify(parts.map((part) => toJson(part)));
+  }
+
+  /** Elements stay where they are; those of the other list take the place of their like, the rest is appended. */
+  union(other: readonly Value[]): UniqueList {
+    const merged = this.byIdentity();
+    for (const [identity, item] of UniqueList.like(this, other).byIdentity())
+      if (this.keyNames || !merged.has(identity)) merged.set(identity, item);
+    return UniqueList.like(this, [...merged.values()]);
+  }
+}
 
 /** A map that an expression made. */
 export class MapValue implements CelMap {
@@ -93,8 +143,16 @@ export class MapValue implements CelMap {
     if (messageType) this.messageType = messageType;
     for (const [key, value] of entries) this.#entries.set(keyOf(key), [key, value]);
   }
+  /** False where there is such a key already. */
+  insert(key: Value, value: Value): boolean {
+    const at = keyOf(key);
+    if (this.#entries.has(at)) return false;
+    this.#entries.set(at, [key, value]);
+    return true;
+  }
   get(key: Value): Value | undefined {
-    return this.#entries.get(keyOf(key))?.[1];
+    const at = soughtKey(key);
+    return at === undefined ? undefined : this.#entries.get(at)?.[1];
   }
   select(name: string): Value | undefined {
     return this.get(name);
@@ -107,47 +165,44 @@ export class MapValue implements CelMap {
   }
 }
 
-/** Keys that are equal as numbers are one key. */
+/** Keys that are equal as numbers are one key. A double may be asked for, but be none. */
 function keyOf(key: Value): string | bigint | boolean {
-  if (typeof key === 'string' || typeof key === 'bigint' || typeof key === 'boolean') return key;
-  if (key instanceof Uint) return key.value;
-  if (typeof key === 'number' && Number.isInteger(key)) return BigInt(key);
-  throw new CelError(`unsupported key type: ${typeNameOf(key)}`);
+  if (typeof key === 'number') throw new CelError('unsupported key type: double');
+  const at = soughtKey(key);
+  if (at === undefined) throw new CelError(`unsupported key type: ${typeNameOf(key)}`);
+  return at;
 }
 
-const escaped: Record<string, string> = {
-  __underscores__: '__',
-  __dot__: '.',
-  __dash__: '-',
-  __slash__: '/',
-};
-const keywords = [
-  'true',
-  'false',
-  'null',
-  'in',
-  'as',
-  'break',
-  'const',
-  'continue',
-  'else',
-  'for',
-  'function',
-  'if',
-  'import',
-  'let',
-  'loop',
-  'package',
-  'namespace',
-  'return',
-];
+function soughtKey(key: Value): string | bigint | boolean | undefined {
+  if (typeof key === 'string' || typeof key === 'bigint' || typeof key === 'boolean') return key;
+  if (key instanceof Uint) return key.value;
+  return typeof key === 'number' && Number.isInteger(key) ? BigInt(key) : undefined;
+}
 
-/** `foo__dash__bar` -> `foo-bar`: how fields are named whose names are no identifiers. */
+const escapes: Record<string, string> = {
+  __: '__underscores__',
+  '.': '__dot__',
+  '-': '__dash__',
+  '/': '__slash__',
+};
+const escaped = Object.fromEntries(Object.entries(escapes).map(([plain, name]) => [name, plain]));
+const keywords = new Set(
+  'true false null in as break const continue else for function if import let loop package namespace return void while var'.split(
+    ' ',
+  ),
+);
+
+/** How an expression names a field: `foo-bar` is `foo__dash__bar`. Undefined where it cannot. */
+export function escapeName(name: string): string | undefined {
+  if (keywords.has(name)) return `__${name}__`;
+  if (!/^[A-Za-z_./-][A-Za-z0-9_./-]*$/.test(name)) return undefined;
+  return name.replace(/__|[-./]/g, (part) => escapes[part]!);
+}
+
 function unescapeName(name: string): string {
-  if (!name.includes('__')) return name;
   const word = /^__([a-z]+)__$/.exec(name)?.[1];
-  if (word && keywords.includes(word)) return word;
-  return name.replace(/__(underscores|dot|dash|slash)__/g, (match) => escaped[match]!);
+  if (word && keywords.has(word)) return word;
+  return name.replace(/__(underscores|dot|dash|slash)__/g, (part) => escaped[part]!);
 }
 
 /** A JSON object seen through its schema, as far as it has one. Nothing is converted before it is asked for. */
@@ -155,18 +210,34 @@ export class JsonMap implements CelMap {
   readonly isMap = true;
   readonly json: Record<string, any>;
   readonly #node: SchemaNode | undefined;
+  #seen: Map<string, Value> | undefined;
   constructor(json: Record<string, any>, node?: SchemaNode) {
     this.json = json;
     this.#node = node;
   }
   get(key: Value): Value | undefined {
-    if (typeof key !== 'string' || !Object.hasOwn(this.json, key) || this.json[key] === undefined)
-      return undefined;
+    if (typeof key !== 'string' || !Object.hasOwn(this.json, key)) return undefined;
+    const value = this.json[key];
+    if (value === null && this.#node?.struct) return undefined; // a field that is null is not there
+    if (typeof value !== 'object' || value === null)
+      return value === undefined ? undefined : adapt(value, this.#below(key));
+    this.#seen ??= new Map();
+    let seen = this.#seen.get(key);
+    if (seen === undefined) {
+      seen = adapt(value, this.#below(key));
+      this.#seen.set(key, seen);
+    }
+    return seen;
+  }
+  #below(key: string): SchemaNode | undefined {
     const node = this.#node;
-    return adapt(this.json[key], node?.struct ? node.struct.fields.get(key) : node?.element);
+    return node?.struct ? node.struct.fields.get(key) : node?.element;
   }
   select(name: string): Value | undefined {
-    return this.get(name) ?? (name.includes('__') ? this.get(unescapeName(name)) : undefined);
+    const value = this.get(name);
+    return value === undefined && this.#node?.struct && name.includes('__')
+      ? this.get(unescapeName(name))
+      : value;
   }
   keys(): Value[] {
     return Object.keys(this.json).filter((key) => this.json[key] !== undefined);
@@ -209,13 +280,7 @@ export class LazyMap implements CelMap {
   }
 }
 
-const times = new Set([
-  'meta.v1.Time',
-  'meta.v1.MicroTime',
-  'string:date-time',
-  'string:datetime',
-  'string:date',
-]);
+const times = new Set(['meta.v1.Time', 'meta.v1.MicroTime', 'string:date-time']);
 
 /** JSON as a value. Whole numbers are ints, unless the schema says `number`; strings with a format are what it says. */
 export function adapt(json: any, node?: SchemaNode): Value {
@@ -228,13 +293,21 @@ export function adapt(json: any, node?: SchemaNode): Value {
     case 'number':
       return Number.isInteger(json) && node?.scalar !== 'double' ? BigInt(json) : json;
     default:
-      if (Array.isArray(json)) return json.map((item) => adapt(item, node?.element));
+      if (Array.isArray(json)) return adaptList(json, node);
       return new JsonMap(json, node);
   }
 }
 
+function adaptList(json: readonly any[], node: SchemaNode | undefined): Value[] {
+  const items = json.map((item) => adapt(item, node?.element));
+  if (node?.list === 'set') return UniqueList.make(items, undefined);
+  const keys = node?.list === 'map' ? node.keys?.map(({ name }) => name) : undefined;
+  return keys ? UniqueList.make(items, keys) : items;
+}
+
 function adaptString(text: string, type: string): Value {
-  if (times.has(type)) return parseTimestamp(text);
+  if (type === 'string:date') return parseTimestamp(`${text}T00:00:00Z`);
+  if (times.has(type)) return parseTimestamp(text.replace(/^([\d-]+) /, '$1T'));
   if (type === 'string:duration') return parseDuration(text);
   if (type === 'string:byte') return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   return text;
@@ -291,21 +364,38 @@ export function typeNameOf(value: Value): string {
 }
 
 const MILLION = 1_000_000n;
-const rfc3339 = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d))?$/;
+const rfc3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/;
 
+/** `2024-01-31T10:00:00.5+02:00`. Throws CelError. */
 export function parseTimestamp(text: string): Timestamp {
   const match = rfc3339.exec(text);
-  const [, date, time = '00:00:00', fraction = '', zone = 'Z'] = match ?? [];
-  const ms = match ? Date.parse(`${date}T${time}${zone.toUpperCase()}`) : Number.NaN;
-  if (Number.isNaN(ms)) throw new CelError(`cannot parse ${JSON.stringify(text)} as a timestamp`);
-  return new Timestamp(BigInt(ms) * MILLION + BigInt(fraction.padEnd(9, '0')));
+  if (!match) throw notATime('google.protobuf.Timestamp');
+  const [, year, month, day, hour, minute, second, fraction = '', zone] = match as string[];
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  date.setUTCHours(Number(hour), Number(minute), Number(second));
+  const isReal =
+    date.getUTCMonth() === Number(month) - 1 &&
+    date.getUTCDate() === Number(day) &&
+    Number(hour) < 24 &&
+    Number(minute) < 60 &&
+    Number(second) < 60;
+  if (!isReal) throw notATime('google.protobuf.Timestamp');
+  const [, sign, hours, minutes] = /^([+-])(\d\d):(\d\d)$/.exec(zone!) ?? [];
+  const offset = hours === undefined ? 0 : (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -1 : 1);
+  const ms = BigInt(date.getTime() - offset * 60_000);
+  return new Timestamp(ms * MILLION + BigInt(fraction.slice(0, 9).padEnd(9, '0')), offset);
 }
+const notATime = (to: string): CelError => new CelError(`type conversion error from 'string' to '${to}'`);
 
-export function timestampText({ nanos }: Timestamp): string {
-  const seconds = nanos >= 0n ? nanos / 1_000_000_000n : -((-nanos + 999_999_999n) / 1_000_000_000n);
-  const rest = nanos - seconds * 1_000_000_000n;
-  const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
-  return `${whole}${rest ? `.${String(rest).padStart(9, '0').replace(/0+$/, '')}` : ''}Z`;
+export function timestampText({ nanos, offset }: Timestamp): string {
+  const local = nanos + BigInt(offset) * 60_000_000_000n;
+  const rest = ((local % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  const whole = new Date(Number((local - rest) / MILLION)).toISOString().slice(0, 19);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const east = Math.abs(offset);
+  const zone = offset ? `${offset < 0 ? '-' : '+'}${two(Math.floor(east / 60))}:${two(east % 60)}` : 'Z';
+  return `${whole}${rest ? `.${String(rest).padStart(9, '0').replace(/0+$/, '')}` : ''}${zone}`;
 }
 
 const units: Record<string, bigint> = {
@@ -315,16 +405,19 @@ const units: Record<string, bigint> = {
   ms: MILLION,
   us: 1000n,
   µs: 1000n,
+  μs: 1000n,
   ns: 1n,
 };
 
 export function parseDuration(text: string): Duration {
-  const match = /^([+-]?)((?:\d+(?:\.\d*)?(?:h|ms|us|µs|ns|m|s))+|0)$/.exec(text);
-  if (!match) throw new CelError(`cannot parse ${JSON.stringify(text)} as a duration`);
+  const match = /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:h|ms|us|µs|μs|ns|m|s))+|0)$/.exec(text);
+  if (!match) throw notATime('google.protobuf.Duration');
   let nanos = 0n;
-  for (const [, whole, fraction = '', unit] of match[2]!.matchAll(/(\d+)(?:\.(\d*))?(h|ms|us|µs|ns|m|s)/g)) {
+  for (const [, whole, fraction = '', unit] of match[2]!.matchAll(
+    /(\d*)(?:\.(\d*))?(h|ms|us|µs|μs|ns|m|s)/g,
+  )) {
     const size = units[unit!]!;
-    nanos += BigInt(whole!) * size;
+    nanos += BigInt(whole || '0') * size;
     if (fraction) nanos += (BigInt(fraction) * size) / 10n ** BigInt(fraction.length);
   }
   return new Duration(match[1] === '-' ? -nanos : nanos);

@@ -40,7 +40,7 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
     validate(object, old) {
       const errors = validateSchema(object, schema);
       // Rules are written for values of the right form.
-      return rules && !errors.length ? validateRules(object, old, schema!, node) : errors;
+      return rules && !errors.length ? validateRules(object, old, schema!, node).errors : errors;
     },
   };
 }

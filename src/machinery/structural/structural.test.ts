@@ -4,8 +4,8 @@ import type { JSONSchema } from '../apply/openapi-schema.ts';
 import { field } from '../status.ts';
 import { customSchema } from './custom-schema.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
-import { ruleSyntaxErrors } from './rules.ts';
-import { validateSchema } from './validate.ts';
+import { ruleErrors } from './rule-checks.ts';
+import { validateLists, validateSchema } from './validate.ts';
 
 const schema: JSONSchema = {
   type: 'object',
@@ -37,8 +37,11 @@ const schema: JSONSchema = {
     },
   },
 };
-const errors = (spec: any) =>
-  validateSchema({ metadata: { name: 'a' }, spec }, schema).map((e) => `${e.field}: ${e.message}`);
+const errors = (spec: any) => {
+  const object = { metadata: { name: 'a' }, spec };
+  const found = [...validateSchema(object, schema), ...validateLists(object, schema)];
+  return found.map((e) => `${e.field}: ${e.message}`);
+};
 
 test('values are held against the schema, in the documented words', () => {
   assert.deepEqual(
@@ -147,18 +150,16 @@ test('a custom resource is pruned, defaulted, and held against its rules', () =>
   assert.deepEqual(custom.prune(object), ['spec.typo']);
   assert.deepEqual(object.spec, { minReplicas: 0, replicas: 1, maxReplicas: 5 });
   assert.deepEqual(why({ replicas: 3 }), []);
-  assert.deepEqual(why({ minReplicas: 2 }), [
-    'spec: Invalid value: "object": replicas should be at least minReplicas',
-  ]);
-  assert.deepEqual(why({ replicas: 9 }), ['spec.replicas: Invalid value: "object": at most 5']);
+  assert.deepEqual(why({ minReplicas: 2 }), ['spec: Invalid value: replicas should be at least minReplicas']);
+  assert.deepEqual(why({ replicas: 9 }), ['spec.replicas: Invalid value: at most 5']);
   assert.deepEqual(why({ fixed: 'a' }), []);
   assert.deepEqual(why({ fixed: 'b' }, { fixed: 'a' }), [
-    'spec.fixed: Invalid value: "string": failed rule: self == oldSelf',
+    'spec.fixed: Invalid value: "b": failed rule: self == oldSelf',
   ]);
   assert.deepEqual(why({ until: '2025-01-01T00:00:00Z' }).length, 1);
   const list = (size: number) => ({ list: [{ name: 'other' }, { name: 'a', size }] });
   assert.deepEqual(why(list(1), { list: [{ name: 'a', size: 2 }] }), [
-    'spec.list[1].size: Invalid value: "integer": failed rule: self >= oldSelf',
+    'spec.list[1].size: Invalid value: 1: failed rule: self >= oldSelf',
   ]);
   assert.deepEqual(why(list(3), list(2)), []);
 });
@@ -168,7 +169,7 @@ test('rules that cannot be compiled are found in the schema', () => {
     type: 'object',
     properties: { a: { type: 'string', 'x-kubernetes-validations': [{ rule: 'self ==' }] } },
   };
-  const [error] = ruleSyntaxErrors(broken, field('schema'));
+  const [error] = ruleErrors(broken, field('schema'));
   assert.equal(error!.field, 'schema.properties[a].x-kubernetes-validations[0].rule');
   assert.match(error!.message, /compilation failed: ERROR: <input>:1:8/);
 });
