@@ -34,7 +34,7 @@ export function validateMeta(
 ): FieldError[] {
   const errors = validateObjectMeta(object.metadata, kind.namespaced, kind.rules.nameFormat, META);
   // Custom resources, and their definitions, may be held by names without a slash.
-  if (kind.type === '' || kind.group === 'apiextensions.k8s.io')
+  if (kind.type === '' || kind.type?.startsWith('custom:') || kind.group === 'apiextensions.k8s.io')
     return errors.filter(({ message }) => !message.endsWith(NOT_STANDARD));
   return errors;
 }

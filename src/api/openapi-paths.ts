@@ -1,5 +1,6 @@
 // The paths of the API as OpenAPI describes them: what one may ask of each resource.
 import type { Kind } from '../machinery/kind.ts';
+import { customListName } from './openapi-custom.ts';
 import { customName, type Doc, publishedName, type Style } from './openapi-schemas.ts';
 
 const TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
@@ -153,7 +154,9 @@ function operation(target: Target, action: Action, style: Style, connects = fals
     action.action === 'delete' || action.action === 'deletecollection'
       ? { $ref: style.prefix + publishedName('meta.v1.Status') }
       : ref;
-  const produces = action.action === 'list' ? [...TYPES, ...STREAMS] : TYPES;
+  const custom = isCustom(kind);
+  const types = custom ? TYPES.slice(0, 2) : TYPES;
+  const produces = action.action === 'list' && !custom ? [...types, ...STREAMS] : types;
   const described = (code: number) => ({ 200: 'OK', 201: 'Created', 202: 'Accepted' })[code] ?? '';
   const content = (types: string[], of: Doc) =>
     Object.fromEntries(types.map((type) => [type, { schema: of }]));
@@ -175,7 +178,8 @@ function operation(target: Target, action: Action, style: Style, connects = fals
       : action.body === 'delete'
         ? { $ref: style.prefix + publishedName('meta.v1.DeleteOptions') }
         : ref;
-  const takes = action.body === 'patch' ? PATCHES : ['*/*'];
+  const patches = custom ? PATCHES.filter((type) => !type.includes('strategic')) : PATCHES;
+  const takes = action.body === 'patch' ? patches : custom ? types : ['*/*'];
   const doc: Doc = {
     tags: [`${group[0]!.toLowerCase()}${group.slice(1)}_${kind.version}`],
     description: describe(action, kind, connects),
@@ -213,8 +217,10 @@ function describe({ action }: Action, { kind }: Kind, connects: boolean): string
   return texts[action]!;
 }
 
-const schemaName = (kind: Kind): string => (kind.type ? publishedName(kind.type) : customName(kind));
-const listName = (kind: Kind): string => `${schemaName(kind)}List`;
+const isCustom = ({ type }: Kind): boolean => !type || type.startsWith('custom:');
+const schemaName = (kind: Kind): string => (isCustom(kind) ? customName(kind) : publishedName(kind.type));
+const listName = (kind: Kind): string =>
+  isCustom(kind) ? customListName(kind) : `${publishedName(kind.type)}List`;
 const gvkOf = ({ group, version, kind }: { group: string; version: string; kind: string }): Doc => ({
   group,
   kind,
@@ -274,7 +280,7 @@ export function pathsOf(kind: Kind, style: Style): Doc {
 /** The type ids that the paths of a kind refer to. */
 export function typesOf(kind: Kind): string[] {
   const ids = [...common];
-  if (kind.type) ids.push(kind.type, `${kind.type}List`);
+  if (!isCustom(kind)) ids.push(kind.type, `${kind.type}List`);
   for (const { kind: of } of Object.values(kind.subresources)) {
     const [group = '', version = '', bodyKind = ''] = of.split('/');
     if (version) ids.push(`${group.split('.')[0] || 'core'}.${version}.${bodyKind}`);

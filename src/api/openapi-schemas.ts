@@ -1,8 +1,7 @@
 // Types as OpenAPI describes them, from the tables of the facts.
-import type { JSONSchema } from '../machinery/apply/openapi-schema.ts';
 import type { Kind } from '../machinery/kind.ts';
-import { isObject } from '../machinery/patch/merge.ts';
 import type { FieldSchema, SchemaTable } from '../machinery/schema.ts';
+import { descriptions } from './descriptions.ts';
 import { resourceFacts, typeFacts } from './facts.gen.ts';
 
 export type Doc = Record<string, any>;
@@ -72,6 +71,9 @@ function fieldSchema(field: FieldSchema, style: Style, used: (id: string) => voi
   return schema.$ref && style.version === 3 ? { allOf: [schema], ...extra } : { ...schema, ...extra };
 }
 
+const described = (schema: Doc, description: string, style: Style): Doc =>
+  schema.$ref && style.version === 3 ? { allOf: [schema], description } : { description, ...schema };
+
 const gvkOf = (text: string): Doc => {
   const parts = text.split('/');
   return { group: parts[0] ?? '', kind: parts[2], version: parts[1] };
@@ -98,11 +100,15 @@ function definition(typeId: string, style: Style, used: (id: string) => void): D
   }
   const properties: Doc = {};
   const required: string[] = [];
+  const texts = descriptions[typeId];
   for (const [name, field] of Object.entries(type.fields)) {
-    properties[name] = fieldSchema(field, style, used);
+    const description = texts?.[name];
+    const schema = fieldSchema(field, style, used);
+    properties[name] = description ? described(schema, description, style) : schema;
     if (field.req) required.push(name);
   }
   return {
+    ...(texts?.[''] ? { description: texts[''] } : {}),
     type: 'object',
     ...(required.length ? { required } : {}),
     ...(Object.keys(properties).length ? { properties } : {}),
@@ -122,63 +128,4 @@ export function definitions(typeIds: Iterable<string>, style: Style): Doc {
     result[publishedName(id)] = definition(id, style, (other) => open.push(other));
   }
   return Object.fromEntries(Object.entries(result).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-const notInV2 = ['oneOf', 'anyOf', 'not', 'nullable', 'allOf'];
-
-/** A custom resource's schema as it is published: with metadata, and in version 2 without what that cannot say. */
-export function customDefinition(kind: Kind, schema: JSONSchema | undefined, style: Style): Doc {
-  const base: Doc = published(
-    schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-    style,
-  );
-  const meta = { $ref: style.prefix + publishedName('meta.v1.ObjectMeta') };
-  return {
-    ...base,
-    type: 'object',
-    properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
-      ...base.properties,
-      metadata: meta,
-    },
-    'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.kind, version: kind.version }],
-  };
-}
-
-export function customListDefinition(kind: Kind, style: Style): Doc {
-  return {
-    type: 'object',
-    required: ['items'],
-    properties: {
-      apiVersion: { type: 'string' },
-      items: { type: 'array', items: { $ref: style.prefix + customName(kind) } },
-      kind: { type: 'string' },
-      metadata: { $ref: style.prefix + publishedName('meta.v1.ListMeta') },
-    },
-    'x-kubernetes-group-version-kind': [
-      { group: kind.group, kind: `${kind.kind}List`, version: kind.version },
-    ],
-  };
-}
-
-function published(schema: JSONSchema, style: Style): Doc {
-  const result: Doc = {};
-  const preserves = schema['x-kubernetes-preserve-unknown-fields'] === true;
-  for (const [name, value] of Object.entries(schema)) {
-    if (style.version === 2) {
-      if (notInV2.includes(name)) continue;
-      // What version 2 cannot describe it describes as anything.
-      if (preserves && (name === 'properties' || name === 'items' || name === 'type')) continue;
-      if (name === 'type' && schema.nullable) continue;
-    }
-    if (name === 'properties' && isObject(value))
-      result.properties = Object.fromEntries(
-        Object.entries(value).map(([key, property]) => [key, published(property as JSONSchema, style)]),
-      );
-    else if ((name === 'items' || name === 'additionalProperties') && isObject(value))
-      result[name] = published(value as JSONSchema, style);
-    else result[name] = value;
-  }
-  return result;
 }

@@ -2,17 +2,10 @@
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-specification
 import type { JSONSchema } from '../machinery/apply/openapi-schema.ts';
 import { apiVersionOf, type Kind } from '../machinery/kind.ts';
+import { customDefinition, customListDefinition, customListName } from './openapi-custom.ts';
 import { pathsOf, sharedParameters, typesOf } from './openapi-paths.ts';
 import { encodeOpenAPIV2 } from './openapi-protobuf.ts';
-import {
-  customDefinition,
-  customListDefinition,
-  customName,
-  type Doc,
-  definitions,
-  v2Style,
-  v3Style,
-} from './openapi-schemas.ts';
+import { customName, type Doc, definitions, v2Style, v3Style } from './openapi-schemas.ts';
 
 export interface OpenAPISource {
   /** Built-in kinds. */
@@ -70,7 +63,7 @@ export function buildV2({ kinds, custom = [], version }: OpenAPISource): Doc {
   const types = definitions(kinds.flatMap(typesOf), v2Style);
   for (const { kind, schema } of custom) {
     types[customName(kind)] = customDefinition(kind, schema, v2Style);
-    types[`${customName(kind)}List`] = customListDefinition(kind, v2Style);
+    types[customListName(kind)] = customListDefinition(kind, v2Style);
   }
   return {
     swagger: '2.0',
@@ -103,7 +96,7 @@ export function buildV3(
   const schemas = definitions([...builtIn, ...ours.map((c) => c.kind)].flatMap(typesOf), v3Style);
   for (const { kind, schema } of ours) {
     schemas[customName(kind)] = customDefinition(kind, schema, v3Style);
-    schemas[`${customName(kind)}List`] = customListDefinition(kind, v3Style);
+    schemas[customListName(kind)] = customListDefinition(kind, v3Style);
   }
   return {
     openapi: '3.0.0',

@@ -50,6 +50,8 @@ export interface KindRules<T extends KubeObject = AnyObject> {
   /** Errors of the change, beside those of `validate` and `immutable`. */
   validateUpdate?: (object: T, old: T, context: WriteContext) => FieldError[];
   validateStatus?: (object: T, old: T, context: WriteContext) => FieldError[];
+  /** What is allowed but unwise; not asked of updates of the status. */
+  warnings?: (object: T, old: T | undefined) => string[];
   /** Dotted paths that an update may not change. */
   immutable?: string[];
   /** `spec` (default where the kind has a spec): metadata.generation counts changes of the spec; false: it has none. */

@@ -69,6 +69,7 @@ export async function create(
   const given = object.status;
   kind.rules.prepareCreate?.(object, writeContext(registry, context));
   if (given !== undefined && object.status === given && ownStatus) delete object.status;
+  if (kind.rules.warnings) context.warnings.push(...kind.rules.warnings(object, undefined));
 
   for (let attempt = 0; ; attempt++) {
     const allocated = allocate(registry, context, object, undefined);
@@ -232,7 +233,7 @@ async function updateOnce(
   }
   if (!draft.metadata.resourceVersion && rules.unconditionalUpdate === false) {
     throw invalid(kind, old.metadata.name!, [
-      field('metadata', 'resourceVersion').invalid(0, 'must be specified for an update'),
+      field('metadata', 'resourceVersion').wrong('0x0: must be specified for an update'),
     ]);
   }
   stampUpdate(context, draft, old);
@@ -262,6 +263,7 @@ async function updateOnce(
   if (context.subresource === 'status') rules.prepareStatus?.(object, old, how);
   else if (!context.subresource) rules.prepareUpdate?.(object, old, how);
   else rules.prepareSubresource?.(object, old, how);
+  if (rules.warnings && context.subresource !== 'status') context.warnings.push(...rules.warnings(object, old));
   // A status is an observation, and a binding is not the user's wish: neither is a new generation.
   const counted = !['status', 'binding'].includes(context.subresource ?? '') && hasGeneration(kind);
   if (counted && changesGeneration(kind.rules.generation, object, old)) {

@@ -62,7 +62,9 @@ export const scale: SubresourceHandler = async (registry, context, body) => {
       context.verb === 'patch' ? patched(registry, context, of(current), body, 'autoscaling.v1.Scale') : body;
     const draft = clone(current);
     into(draft, wanted);
-    draft.metadata.resourceVersion = wanted?.metadata?.resourceVersion;
+    // Without one, whatever is there is meant.
+    const { resourceVersion } = wanted?.metadata ?? {};
+    if (resourceVersion) draft.metadata.resourceVersion = resourceVersion;
     return draft;
   };
   const admission = { type: scaleType, of, into };

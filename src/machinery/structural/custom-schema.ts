@@ -3,10 +3,10 @@ import { checkFields } from '../decode.ts';
 import type { AnyObject } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
 import { schemaNode } from '../schema-node.ts';
-import type { FieldError } from '../status.ts';
+import { type FieldError, FieldPath, field } from '../status.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
 import { hasRules, validateRules } from './rules.ts';
-import { validateSchema } from './validate.ts';
+import { validateLists, validateSchema } from './validate.ts';
 
 /** All that the schema of a custom resource is good for. */
 export interface CustomSchema {
@@ -19,9 +19,23 @@ export interface CustomSchema {
   hasDefaults: boolean;
   /** Fills in defaults, in place. */
   applyDefaults(object: AnyObject): void;
-  /** Errors of values and of rules; rules of change need the old object. */
-  validate(object: AnyObject, old?: AnyObject): FieldError[];
+  /**
+   * Errors of values and of rules. With the object as it was, those of what did not change are left out, and rules of change
+   * count, too. `more` are errors that were found already: rules are not asked about what is not in the right form.
+   */
+  validate(object: AnyObject, old?: AnyObject, more?: FieldError[]): FieldError[];
+  /** The same of an update of the status: values elsewhere are not looked at. */
+  validateStatus(object: AnyObject, old: AnyObject): FieldError[];
 }
+
+/** Errors that leave rules nothing to work with. */
+const blocking = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
 
 /** `base` gives the types of metadata: the table of the built-in kinds. */
 export function customSchema(schema: JSONSchema | undefined, type: string, base: SchemaTable): CustomSchema {
@@ -29,6 +43,7 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
   const node = schemaNode(schemas, type);
   const defaults = hasDefaults(schema);
   const rules = hasRules(schema);
+  const lists = hasLists(schema);
   return {
     schemas,
     type,
@@ -37,10 +52,37 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
     applyDefaults(object) {
       if (defaults) applyDefaults(object, schema);
     },
-    validate(object, old) {
-      const errors = validateSchema(object, schema);
-      // Rules are written for values of the right form.
-      return rules && !errors.length ? validateRules(object, old, schema!, node).errors : errors;
-    },
+    validate: (object, old, more = []) => finish(object, old, [...validateSchema(object, schema, old), ...more]),
+    validateStatus: (object, old) =>
+      finish(
+        object,
+        old,
+        validateSchema(object.status, schema?.properties?.status, old.status, field('status')),
+      ),
   };
+
+  /** What comes after the values: lists, and, where all has the right form, rules. */
+  function finish(object: AnyObject, old: AnyObject | undefined, errors: FieldError[]): FieldError[] {
+    // Lists that were wrong before may stay so.
+    if (lists && !(old && validateLists(old, schema).length)) errors.push(...validateLists(object, schema));
+    if (!rules) return errors;
+    if (!errors.some(({ type: sort }) => blocking.has(sort)))
+      return [...errors, ...validateRules(object, old, schema!, node)];
+    const why =
+      'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+    return [...errors, new FieldPath('<nil>').invalid(null, why)];
+  }
 }
+
+const hasLists = (schema: JSONSchema | undefined): boolean => {
+  if (!schema) return false;
+  const { items, additionalProperties: more, properties = {} } = schema;
+  const list = schema['x-kubernetes-list-type'];
+  return (
+    list === 'set' ||
+    list === 'map' ||
+    Object.values(properties).some(hasLists) ||
+    (typeof items === 'object' && !Array.isArray(items) && hasLists(items)) ||
+    (typeof more === 'object' && hasLists(more))
+  );
+};

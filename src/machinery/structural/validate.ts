@@ -30,22 +30,31 @@ function patternOf(text: string): RE2JS {
   return pattern;
 }
 
-/** What is wrong with an object; metadata is left to the rules that hold for every kind. */
-export function validateSchema(object: Json, schema: JSONSchema | undefined): FieldError[] {
+/**
+ * What is wrong with an object, or, with `path`, with a part of one; metadata is left to the rules that hold for every kind.
+ * What an update leaves as it was is not looked at again: schemas may become stricter. Source: KEP-4008.
+ */
+export function validateSchema(
+  object: unknown,
+  schema: JSONSchema | undefined,
+  old?: unknown,
+  path?: FieldPath,
+): FieldError[] {
   if (!schema) return [];
   const errors: FieldError[] = [];
-  validate(object, schema, undefined, errors);
+  validate(object, schema, path, errors, old);
   return errors;
 }
 
-/** Below `path`; undefined at the root. */
+/** Below `path`; undefined at the root. `old` is undefined where it cannot be told which value this one takes the place of. */
 function validate(
   value: unknown,
   schema: JSONSchema,
   path: FieldPath | undefined,
   errors: FieldError[],
+  old?: unknown,
 ): void {
-  if (value === undefined) return;
+  if (value === undefined || (old !== undefined && equal(value, old))) return;
   const at = path ?? new FieldPath('<nil>');
   const name = path ? path.path : '';
   if (value === null) {
@@ -62,8 +71,8 @@ function validate(
     );
   if (typeof value === 'string') validateString(value, schema, at, name, errors);
   else if (typeof value === 'number') validateNumber(value, schema, at, name, errors);
-  else if (Array.isArray(value)) validateArray(value, schema, path, name, errors);
-  else if (isObject(value)) validateObject(value, schema, path, name, errors);
+  else if (Array.isArray(value)) validateArray(value, schema, path, name, errors, old);
+  else if (isObject(value)) validateObject(value, schema, path, name, errors, old);
   validateLogic(value, schema, at, name, errors);
 }
 
@@ -137,28 +146,67 @@ function validateArray(
   path: FieldPath | undefined,
   name: string,
   errors: FieldError[],
+  old: unknown,
 ): void {
   const at = path ?? field('<nil>');
   if (schema.maxItems !== undefined && value.length > schema.maxItems)
     errors.push(at.tooMany(value.length, schema.maxItems));
   if (schema.minItems !== undefined && value.length < schema.minItems)
     errors.push(at.invalid(value.length, `${name} in body should have at least ${schema.minItems} items`));
+  if (schema.uniqueItems && value.some((item, i) => value.findIndex((other) => equal(other, item)) < i))
+    errors.push(at.invalid('', `${name} in body shouldn't contain duplicates`));
   if (isObject(schema.items))
     value.forEach((item, i) => {
-      validate(item, schema.items, at.child(i), errors);
+      validate(item, schema.items, at.child(i), errors, counterpart(item, old, schema));
     });
-  const list = schema['x-kubernetes-list-type'];
-  if (list !== 'set' && list !== 'map') return;
+}
+
+/** The element of the old list that has the same keys; lists of other types have no such thing. */
+function counterpart(item: any, old: unknown, schema: Json): unknown {
+  if (!Array.isArray(old) || schema['x-kubernetes-list-type'] !== 'map') return undefined;
   const keys: string[] = schema['x-kubernetes-list-map-keys'] ?? [];
-  const seen = new Set<string>();
-  value.forEach((item: any, i) => {
-    const key =
-      list === 'set'
-        ? item
-        : Object.fromEntries(keys.filter((k) => item?.[k] !== undefined).map((k) => [k, item[k]]));
+  return old.find((other) => keys.every((key) => equal(other?.[key], item?.[key])));
+}
+
+/** Elements that stand twice in a list that is a set, or a map. */
+export function validateLists(
+  value: unknown,
+  schema: JSONSchema | undefined,
+  path?: FieldPath,
+): FieldError[] {
+  if (!schema) return [];
+  const at = path ?? new FieldPath('<nil>');
+  const items = isObject(schema.items) ? (schema.items as JSONSchema) : undefined;
+  if (Array.isArray(value)) {
+    const own = duplicatesIn(value, schema, at);
+    return items ? [...own, ...value.flatMap((item, i) => validateLists(item, items, at.child(i)))] : own;
+  }
+  if (!isObject(value)) return [];
+  const { properties = {}, additionalProperties: more } = schema;
+  return Object.keys(value).flatMap((key) => {
+    if (Object.hasOwn(properties, key))
+      return validateLists(value[key], properties[key], path ? path.child(key) : field(key));
+    if (!isObject(more)) return [];
+    return validateLists(value[key], more as JSONSchema, path ? path.key(key) : field(key));
+  });
+}
+
+function duplicatesIn(value: any[], schema: JSONSchema, at: FieldPath): FieldError[] {
+  const list = schema['x-kubernetes-list-type'];
+  if (list !== 'set' && list !== 'map') return [];
+  const keys = schema['x-kubernetes-list-map-keys'] ?? [];
+  const wrong = value.findIndex((item) => list === 'map' && item !== null && !isObject(item));
+  if (wrong >= 0)
+    return [at.child(wrong).invalid(value[wrong], 'must be an object for an array of list-type map')];
+  const seen = new Map<string, number>();
+  return value.flatMap((item, i) => {
+    const named = keys.filter((key) => item?.[key] !== undefined).map((key) => [key, item[key]]);
+    const key = list === 'set' ? item : Object.fromEntries(named);
     const text = JSON.stringify(key);
-    if (seen.has(text)) errors.push(at.child(i).duplicate(key));
-    seen.add(text);
+    const times = seen.get(text) ?? 0;
+    seen.set(text, times + 1);
+    // One that stands there three times is named once.
+    return times === 1 ? [at.child(i).duplicate(key)] : [];
   });
 }
 
@@ -168,8 +216,10 @@ function validateObject(
   path: FieldPath | undefined,
   name: string,
   errors: FieldError[],
+  old: unknown,
 ): void {
   const at = path ?? field('<nil>');
+  const before = isObject(old) ? old : undefined;
   const below = (key: string) => (path ? path.child(key) : field(key));
   const properties: Record<string, JSONSchema> = schema.properties ?? {};
   for (const key of schema.required ?? []) if (value[key] === undefined) errors.push(below(key).required());
@@ -185,16 +235,10 @@ function validateObject(
     if (!path && (key === 'metadata' || key === 'apiVersion' || key === 'kind')) {
       const meta = properties[key];
       if (meta) validate(value[key], meta, below(key), errors);
-    } else if (Object.hasOwn(properties, key)) validate(value[key], properties[key]!, below(key), errors);
-    else if (more) validate(value[key], more, below(key), errors);
+    } else if (Object.hasOwn(properties, key))
+      validate(value[key], properties[key]!, below(key), errors, before?.[key]);
+    else if (more) validate(value[key], more, below(key), errors, before?.[key]);
   }
-  if (schema['x-kubernetes-embedded-resource'] && path) validateEmbedded(value, path, errors);
-}
-
-/** An object within an object: it says what it is. */
-function validateEmbedded(value: Json, path: FieldPath, errors: FieldError[]): void {
-  for (const key of ['apiVersion', 'kind'])
-    if (!value[key]) errors.push(path.child(key).required(`must not be empty`));
 }
 
 function passes(value: unknown, schema: JSONSchema): boolean {
