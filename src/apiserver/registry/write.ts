@@ -263,7 +263,8 @@ async function updateOnce(
   if (context.subresource === 'status') rules.prepareStatus?.(object, old, how);
   else if (!context.subresource) rules.prepareUpdate?.(object, old, how);
   else rules.prepareSubresource?.(object, old, how);
-  if (rules.warnings && context.subresource !== 'status') context.warnings.push(...rules.warnings(object, old));
+  if (rules.warnings && context.subresource !== 'status')
+    context.warnings.push(...rules.warnings(object, old));
   // A status is an observation, and a binding is not the user's wish: neither is a new generation.
   const counted = !['status', 'binding'].includes(context.subresource ?? '') && hasGeneration(kind);
   if (counted && changesGeneration(kind.rules.generation, object, old)) {

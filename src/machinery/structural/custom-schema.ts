@@ -52,7 +52,8 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
     applyDefaults(object) {
       if (defaults) applyDefaults(object, schema);
     },
-    validate: (object, old, more = []) => finish(object, old, [...validateSchema(object, schema, old), ...more]),
+    validate: (object, old, more = []) =>
+      finish(object, old, [...validateSchema(object, schema, old), ...more]),
     validateStatus: (object, old) =>
       finish(
         object,
@@ -67,7 +68,7 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
     if (lists && !(old && validateLists(old, schema).length)) errors.push(...validateLists(object, schema));
     if (!rules) return errors;
     if (!errors.some(({ type: sort }) => blocking.has(sort)))
-      return [...errors, ...validateRules(object, old, schema!, node)];
+      return [...errors, ...validateRules(object, old, schema!, node).errors];
     const why =
       'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
     return [...errors, new FieldPath('<nil>').invalid(null, why)];
