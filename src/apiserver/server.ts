@@ -1,6 +1,7 @@
 import { allKinds } from '../api/all.ts';
 import { horizontalPodAutoscalers } from '../api/autoscaling/horizontal-pod-autoscaler.ts';
 import { horizontalPodAutoscalersV1 } from '../api/autoscaling/horizontal-pod-autoscaler-v1.ts';
+import { endpoints } from '../api/core/endpoints.ts';
 import { events } from '../api/core/event.ts';
 import { eventsV1 } from '../api/events/event.ts';
 import { typeFacts } from '../api/facts.gen.ts';
@@ -34,6 +35,7 @@ import { Turns } from './registry/turns.ts';
 import { Scheme } from './scheme.ts';
 import { subresourceHandlers } from './subresources/handlers.ts';
 import type { SubresourceHandlers } from './subresources/index.ts';
+import { webhookMetrics } from './webhooks/metrics.ts';
 
 export interface ApiServerOptions extends ServiceRanges {
   store: Store;
@@ -82,6 +84,10 @@ const aliases: { kind: Kind<any>; storage: Kind<any>; conversion: Conversion }[]
   { kind: horizontalPodAutoscalersV1, storage: horizontalPodAutoscalers, conversion: autoscalingConversion },
 ];
 
+const deprecations = new Map<Kind<any>, string>([
+  [endpoints, 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+]);
+
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { store, clock, random, uuid, log } = options;
   const metrics = new ServerMetrics(clock);
@@ -111,7 +117,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     if (alias) {
       const { storage, conversion } = alias;
       scheme.add({ kind, storage, view: aliasView(kind, storage, conversion), custom: false });
-    } else scheme.add({ kind, storage: kind, custom: false });
+    } else scheme.add({ kind, storage: kind, custom: false, deprecation: deprecations.get(kind) });
   }
   await Promise.all(
     scheme
@@ -137,7 +143,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     uuid,
   );
   const { authorizer } = registry;
-  registry.admission.push(...admissionChain(registry));
+  registry.admission.push(...admissionChain(registry, webhookMetrics(metrics.registry)));
   const flow = new FlowControl({
     caches,
     clock,

@@ -188,6 +188,9 @@ class Trail implements AuditTrail {
   complete(code: number): void {
     const noted = this.#call.context?.annotations;
     if (noted) for (const key in noted) this.annotate(key, noted[key]!);
+    const detailed = this.#call.context?.detailedAnnotations;
+    if (detailed && this.#decision.level !== 'Metadata')
+      for (const key in detailed) this.annotate(key, detailed[key]!);
     this.#event.responseStatus ??= { metadata: {}, code };
     this.#stage(this.#panicked ? 'Panic' : 'ResponseComplete');
   }

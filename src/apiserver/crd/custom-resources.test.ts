@@ -225,6 +225,28 @@ test('several versions: one is stored, all are served', async () => {
       assert.equal((await https.ask(at('gears', name, v))).json.apiVersion, `example.com/${v}`);
 });
 
+test('versions that are deprecated say so', async () => {
+  const old = { storage: false, deprecated: true };
+  await crds.create(
+    definition('relics', 'Relic', [
+      version('v2'),
+      version('v1', old),
+      version('v1beta1', { ...old, deprecationWarning: 'go "away"' }),
+    ]),
+  );
+  await established('relics');
+  const warned = async (v: string) => (await https.ask(at('relics', '', v))).headers.warning;
+  assert.equal(await warned('v2'), undefined);
+  assert.equal(await warned('v1'), '299 - "example.com/v1 Relic is deprecated; use example.com/v2 Relic"');
+  assert.equal(await warned('v1beta1'), '299 - "go \\"away\\""');
+  const finalized = { metadata: { name: 'f', finalizers: ['plain'] } };
+  const { headers } = await send(at('relics', '', 'v2'), 'POST', finalized);
+  assert.match(
+    String(headers.warning),
+    /metadata\.finalizers: \\"plain\\": prefer a domain-qualified finalizer name/,
+  );
+});
+
 test('names that another definition has', async () => {
   await crds.create(definition('widgetz', 'Widget'));
   const crd = await until('widgetz', (c) => condition(c, 'NamesAccepted') === 'False');

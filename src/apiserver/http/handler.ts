@@ -11,6 +11,7 @@ import type { AuditTrail } from '../audit/trail.ts';
 import type { Context, User } from '../context.ts';
 import { perform } from '../perform.ts';
 import type { ApiServer } from '../server.ts';
+import { admitConnection } from '../streams/connection-admission.ts';
 import { recordWrite } from '../trace.ts';
 import { Call } from './call.ts';
 import { checkBody, decodeBody } from './decode.ts';
@@ -19,6 +20,7 @@ import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
 import { authorize, recognize } from './recognize.ts';
 import { deleteOptions, type Target } from './target.ts';
+import { warningHeader } from './warnings.ts';
 import { serveWatch } from './watch-stream.ts';
 
 const maxBody = 3 << 20;
@@ -73,7 +75,7 @@ export async function handle(server: ApiServer, exchange: Exchange, options: Han
     } else if (target) throw unknownResource();
     else await handlePath(call, options.paths);
   } catch (error) {
-    failure = fail(server, exchange, error, call.trail);
+    failure = fail(server, exchange, error, call.trail, call.context?.warnings);
   } finally {
     call.end(failure);
   }
@@ -87,6 +89,7 @@ const pipeline: ((step: Step) => boolean | Promise<boolean>)[] = [connect, follo
 
 async function connect({ server, exchange, target, context, connectors }: Step): Promise<boolean> {
   if (!target.subresource) return false;
+  await admitConnection(server.registry, context, exchange.query, target.rest);
   for (const connector of connectors) if (await connector(server, context, target, exchange)) return true;
   return false;
 }
@@ -128,8 +131,8 @@ async function decodeAndPerform({ server, exchange, context, call }: Step): Prom
   recordWrite(registry, context, result);
   call.trail?.resulted(context, result);
   const headers: Record<string, string> = { 'cache-control': 'no-cache, private' };
-  if (context.warnings.length)
-    headers.warning = context.warnings.map((w) => `299 - ${JSON.stringify(w)}`).join(', ');
+  const warning = warningHeader(context.warnings);
+  if (warning) headers.warning = warning;
   const { type, body: bytes } = encodeResult(
     context,
     result,
@@ -170,7 +173,13 @@ async function handlePath({ server, exchange, attributes }: Call, paths: PathHan
 }
 
 /** Sends what went wrong as a Status, and returns its code; what we did not foresee is logged, and is a 500. */
-export function fail(server: ApiServer, exchange: Exchange, error: unknown, trail?: AuditTrail): number {
+export function fail(
+  server: ApiServer,
+  exchange: Exchange,
+  error: unknown,
+  trail?: AuditTrail,
+  warnings: readonly string[] = [],
+): number {
   let known: StatusError;
   if (isStatusError(error)) known = error;
   else {
@@ -181,7 +190,9 @@ export function fail(server: ApiServer, exchange: Exchange, error: unknown, trai
   trail?.failed(known.status);
   const form = { encoding: 'json' as const, pretty: false };
   const retry = known.status.details?.retryAfterSeconds;
+  const warning = warningHeader(warnings);
   const headers: Record<string, string> = {
+    ...(warning ? { warning } : {}),
     'content-type': 'application/json',
     'cache-control': 'no-cache, private',
     ...(retry ? { 'retry-after': String(retry) } : {}),

@@ -73,7 +73,7 @@ export const contextOf = (
   served,
   nowMs: server.registry.clock.now(),
   userAgent: exchange.header('user-agent') ?? '',
-  warnings: [],
+  warnings: served.deprecation ? [served.deprecation] : [],
   code: 200,
 });
 

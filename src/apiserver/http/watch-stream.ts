@@ -11,6 +11,7 @@ import { encodeWatchObject } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import type { Form } from './negotiate.ts';
 import { partial, table } from './table.ts';
+import { warningHeader } from './warnings.ts';
 
 /** Bytes that a watcher may be behind before it is cut off: it lists again, and the server's memory stays bounded. */
 const maxPendingBytes = 16 << 20;
@@ -95,9 +96,11 @@ export async function serveWatch(
     },
   });
   try {
+    const warning = warningHeader(context.warnings);
     stream = exchange.stream(200, {
       'content-type': type,
       'cache-control': 'no-cache, private',
+      ...(warning ? { warning } : {}),
     });
     for (const chunk of early.splice(0)) stream.write(chunk);
     begun();

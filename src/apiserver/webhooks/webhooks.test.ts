@@ -14,6 +14,7 @@ import type { AnyObject } from '../../machinery/meta.ts';
 import type { StatusError } from '../../machinery/status.ts';
 import { type ControlPlane, startControlPlane } from '../../testing/control-plane.ts';
 import { refused } from '../../testing/expect.ts';
+import { serveControlPlane } from '../../testing/https-server.ts';
 import { answerTo, type HookServer, hookServer, patchOf } from './server-fixtures.ts';
 
 let plane: ControlPlane;
@@ -384,6 +385,47 @@ test('webhooks are never asked about webhooks, but about definitions', async () 
     crd.spec.versions = [{ name: 'v1', served: true, storage: true, schema }];
     await refused(client(customResourceDefinitions).create(crd), 403, 'not today');
   });
+});
+
+test('over a socket: warnings, connections, metrics', async () => {
+  await using https = await serveControlPlane(plane);
+  const path = '/api/v1/namespaces/default/configmaps';
+  await validating(
+    [{ path: '/allow', rules: [rule(['configmaps'], ['*'])] }, { path: '/deny' }],
+    async () => {
+      const body = { metadata: { name: 'w' } };
+      const { code, headers } = await https.ask(path, { method: 'POST', body });
+      assert.deepEqual([code, headers.warning], [403, '299 - "mind the gap"']);
+    },
+  );
+  const pod = { metadata: { name: 'p2' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+  await https.ask('/api/v1/namespaces/default/pods', { method: 'POST', body: pod });
+  const attached = `/api/v1/namespaces/default/pods/p2/attach?container=c&stdin=true`;
+  await validating([{ path: '/deny', rules: [rule(['pods/attach'], ['CONNECT'])] }], async () => {
+    const { code, json } = await https.ask(attached, { method: 'POST' });
+    assert.deepEqual(
+      [code, json.message],
+      [403, 'admission webhook "hook-0.example.com" denied the request: not today'],
+    );
+    const { operation, name, kind, object, options } = hooks.seen.at(-1)!.review.request;
+    assert.deepEqual(
+      [operation, name, kind.kind, object, options],
+      [
+        ...['CONNECT', 'p2', 'PodAttachOptions'],
+        { kind: 'PodAttachOptions', apiVersion: 'v1', stdin: true, container: 'c' },
+        null,
+      ],
+    );
+  });
+  const { text } = await https.ask('/metrics');
+  assert.match(
+    text,
+    /apiserver_admission_webhook_rejection_count\{name="hook-0.example.com",type="validating",operation="CONNECT",error_type="no_error",rejection_code="403"\} 1/,
+  );
+  assert.match(
+    text,
+    /apiserver_admission_webhook_fail_open_count\{name="hook-0.example.com",type="validating"\} \d/,
+  );
 });
 
 test('configurations are checked', async () => {

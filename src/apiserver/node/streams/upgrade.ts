@@ -9,6 +9,7 @@ import type { Exchange } from '../../http/exchange.ts';
 import { fail } from '../../http/handler.ts';
 import { authorize, recognize } from '../../http/recognize.ts';
 import type { ApiServer } from '../../server.ts';
+import { admitConnection } from '../../streams/connection-admission.ts';
 import type {
   KubeletConnection,
   KubeletConnections,
@@ -61,6 +62,7 @@ export const createUpgradeHandler =
       authorize(call);
       const { context } = call;
       if (!target || !context) throw badRequest('this path cannot be upgraded');
+      await admitConnection(server.registry, context, exchange.query, target.rest);
       await upgrade({ server, kubelets, context, call, exchange, request, socket, head });
       failure = 101;
     } catch (error) {
@@ -73,7 +75,7 @@ export const createUpgradeHandler =
       if (error instanceof UpgradeRefused) {
         const type = String(error.headers['content-type'] ?? 'text/plain; charset=utf-8');
         exchange.respond(error.code, { 'content-type': type }, error.message);
-      } else failure = fail(server, exchange, error, call.trail);
+      } else failure = fail(server, exchange, error, call.trail, call.context?.warnings);
     } finally {
       call.end(failure);
     }
