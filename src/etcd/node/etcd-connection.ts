@@ -12,7 +12,7 @@ import { etcdMethods } from '../etcd.gen.ts';
 import { etcdCodec, type Read, type Write } from '../messages.ts';
 
 export interface RemoteOptions {
-  /** `http://HOST:PORT` or `https://HOST:PORT`, members of one cluster. */
+  /** `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`, members of one cluster. */
   endpoints: string[];
   /** PEM. */
   tls?: { ca?: Buffer | undefined; cert?: Buffer | undefined; key?: Buffer | undefined };
@@ -35,20 +35,26 @@ export class EtcdConnection {
     if (!endpoints.length) throw new Error('no endpoint of etcd is given');
     this.#endpoints = endpoints;
     this.#clients = endpoints.map((endpoint) => {
-      const { protocol, host } = new URL(endpoint);
-      if (protocol !== 'http:' && protocol !== 'https:')
-        throw new Error(`"${endpoint}" is no endpoint of etcd: use http://HOST:PORT or https://HOST:PORT`);
+      const { protocol, host, pathname } = new URL(endpoint);
+      if (protocol !== 'http:' && protocol !== 'https:' && protocol !== 'unix:')
+        throw new Error(
+          `"${endpoint}" is no endpoint of etcd: use http://HOST:PORT, https://HOST:PORT or unix:///PATH`,
+        );
       const secure = (): ChannelCredentials =>
         credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
-      return new Client(host, protocol === 'https:' ? secure() : credentials.createInsecure(), {
-        'grpc.max_receive_message_length': -1,
-        'grpc.max_send_message_length': -1,
-        'grpc.initial_reconnect_backoff_ms': 100,
-        'grpc.max_reconnect_backoff_ms': 1000,
-        'grpc.keepalive_time_ms': 10_000,
-        'grpc.use_local_subchannel_pool': 1,
-        'grpc.enable_retries': 0, // a write whose answer is lost may have been made
-      });
+      return new Client(
+        protocol === 'unix:' ? `unix:${pathname}` : host,
+        protocol === 'https:' ? secure() : credentials.createInsecure(),
+        {
+          'grpc.max_receive_message_length': -1,
+          'grpc.max_send_message_length': -1,
+          'grpc.initial_reconnect_backoff_ms': 100,
+          'grpc.max_reconnect_backoff_ms': 1000,
+          'grpc.keepalive_time_ms': 10_000,
+          'grpc.use_local_subchannel_pool': 1,
+          'grpc.enable_retries': 0, // a write whose answer is lost may have been made
+        },
+      );
     });
   }
 

@@ -99,11 +99,15 @@ class RemoteStore implements Store {
       const revision = request.revision || this.revision;
       const read = (at: number) =>
         this.#connection.call('Range', { ...rangeRequest(request), revision: at }, at);
+      let newest = request.revision !== undefined && request.revision > 0;
       const response = await read(revision).catch((error) => {
         // Somebody else has compacted, and nothing under /registry/ has changed since: read what is newest.
-        if (error instanceof CompactedError && !request.revision) return read(0);
-        throw error;
+        if (!(error instanceof CompactedError) || request.revision) throw error;
+        newest = true;
+        return read(0);
       });
+      // Who reads the newest state goes on from the revision that it was read at, and not from what came meanwhile.
+      if (!newest) return rangeResult(response, revision);
       return rangeResult(response, Math.min(response.header!.revision, Math.max(revision, this.revision)));
     });
   }

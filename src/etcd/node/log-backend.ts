@@ -85,6 +85,8 @@ export class LogBackend implements Backend {
   #preparing: Promise<void> | undefined;
   #cleaning: Promise<void> = Promise.resolve();
   #cleaningFailure: Error | undefined;
+  /** A write failed, and nobody knows what of it is there: there is no other. */
+  #failure: Error | undefined;
   #closed = false;
 
   constructor(dir: string, release: () => void, options: LogOptions = {}) {
@@ -127,7 +129,10 @@ export class LogBackend implements Backend {
 
   /** One write after the other. */
   #next<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work);
+    const mine = this.#turn.then(() => {
+      if (this.#failure) throw this.#failure;
+      return work();
+    });
     this.#turn = mine.catch(() => {});
     return mine;
   }
@@ -200,11 +205,18 @@ export class LogBackend implements Backend {
   /** Cuts off what a failed write may have left. Throws what the write's failure means to who asked for it. */
   async #takeBack(active: Active, error: NodeJS.ErrnoException): Promise<never> {
     const { path, end } = active.segment;
-    if (!noSpace.includes(error.code ?? ''))
-      throw new Error(`${path} could not be written (${error.message})`, { cause: error });
+    if (!noSpace.includes(error.code ?? '')) {
+      this.#failure = new Error(`${path} could not be written (${error.message})`, { cause: error });
+      throw this.#failure;
+    }
     await this.#preparing;
-    await truncate(active.fd, end);
-    fdatasyncSync(active.fd);
+    try {
+      await truncate(active.fd, end);
+      fdatasyncSync(active.fd);
+    } catch (failure) {
+      this.#failure = failure as Error;
+      throw failure;
+    }
     active.ready = end;
     throw new NothingWrittenError(
       `the disk of ${path} is full: nothing was written; free some space, and go on`,
