@@ -1,7 +1,13 @@
 import { field } from '../../machinery/status.ts';
-import { present } from '../checks.ts';
 import { kind } from '../define.ts';
-import { defaultMatch, matchErrors, paramRefErrors, paramText } from './policies.ts';
+import {
+  defaultMatch,
+  matchErrors,
+  mutatedOperationsErrors,
+  paramRefErrors,
+  paramText,
+  policyNameErrors,
+} from './policies.ts';
 import type { MutatingAdmissionPolicyBinding } from './v1.gen.ts';
 
 const SPEC = field('spec');
@@ -14,9 +20,10 @@ export const mutatingAdmissionPolicyBindings = kind<MutatingAdmissionPolicyBindi
     defaultMatch(spec?.matchResources);
   },
   validate: ({ spec }) => [
-    ...present(spec.policyName, SPEC.child('policyName')),
+    ...policyNameErrors(spec.policyName),
     ...paramRefErrors(spec.paramRef),
     ...matchErrors(spec.matchResources, SPEC.child('matchResources')),
+    ...mutatedOperationsErrors(spec.matchResources, SPEC.child('matchResources')),
   ],
   columns: {
     PolicyName: ({ spec }) => spec?.policyName ?? '',

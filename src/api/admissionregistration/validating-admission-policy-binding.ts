@@ -1,7 +1,7 @@
 import { field } from '../../machinery/status.ts';
-import { oneOf, present } from '../checks.ts';
+import { oneOf } from '../checks.ts';
 import { kind } from '../define.ts';
-import { defaultMatch, matchErrors, paramRefErrors, paramText } from './policies.ts';
+import { defaultMatch, matchErrors, paramRefErrors, paramText, policyNameErrors } from './policies.ts';
 import type { ValidatingAdmissionPolicyBinding } from './v1.gen.ts';
 
 const SPEC = field('spec');
@@ -17,10 +17,9 @@ export const validatingAdmissionPolicyBindings = kind<ValidatingAdmissionPolicyB
   validate({ spec }) {
     const actions = spec.validationActions ?? [];
     return [
-      ...present(spec.policyName, SPEC.child('policyName')),
+      ...policyNameErrors(spec.policyName),
       ...paramRefErrors(spec.paramRef),
-      ...matchErrors(spec.matchResources, SPEC.child('matchResouces')),
-      ...(actions.length ? [] : [ACTIONS.required()]),
+      ...matchErrors(spec.matchResources, SPEC.child('matchResources')),
       ...actions.flatMap((action, i) => [
         ...oneOf(action, ['Audit', 'Deny', 'Warn'], ACTIONS.child(i)),
         ...(actions.indexOf(action) < i ? [ACTIONS.child(i).duplicate(action)] : []),
@@ -33,6 +32,7 @@ export const validatingAdmissionPolicyBindings = kind<ValidatingAdmissionPolicyB
             ),
           ]
         : []),
+      ...(actions.length ? [] : [ACTIONS.required('at least one validation action is required')]),
     ];
   },
   columns: {

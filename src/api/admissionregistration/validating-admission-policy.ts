@@ -1,41 +1,95 @@
+import { qualifiedNameProblems } from '../../machinery/names.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
-import { oneOf } from '../checks.ts';
+import { duplicates, oneOf, present, problems, requiredOneOf } from '../checks.ts';
 import { kind } from '../define.ts';
-import { defaultMatch, matchErrors, paramKindErrors, paramKindText, variablesErrors } from './policies.ts';
-import type { ValidatingAdmissionPolicy } from './v1.gen.ts';
-import { conditionsErrors } from './webhooks.ts';
+import { PolicyCompiler } from './expressions.ts';
+import {
+  defaultMatch,
+  matchErrors,
+  paramKindErrors,
+  paramKindText,
+  policyConditionsErrors,
+  variablesErrors,
+} from './policies.ts';
+import type { AuditAnnotation, ValidatingAdmissionPolicy, Validation } from './v1.gen.ts';
 
 const SPEC = field('spec');
-const reasons = ['Unauthorized', 'Forbidden', 'Invalid', 'RequestEntityTooLarge'];
+const ANNOTATIONS = SPEC.child('auditAnnotations');
+const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
+const MOST_ANNOTATIONS = 20;
+const LONGEST_ANNOTATION = 5 * 1024;
 
-function validationsErrors({ spec }: ValidatingAdmissionPolicy): FieldError[] {
-  const { validations = [], auditAnnotations = [] } = spec;
-  if (!validations.length && !auditAnnotations.length) {
-    const why = 'validations or auditAnnotations must be non-empty';
-    return [SPEC.child('validations').required(`${why}`), SPEC.child('auditAnnotations').required(why)];
+function validationErrors(
+  { expression, message, messageExpression, reason }: Validation,
+  i: number,
+  compiler: PolicyCompiler,
+  params: boolean,
+): FieldError[] {
+  const at = SPEC.child('validations', i);
+  const errors: FieldError[] = [];
+  if (!expression?.trim()) errors.push(at.child('expression').required('expression is not specified'));
+  else {
+    const { problem } = compiler.expression(expression, 'bool', { params, authorizer: true });
+    if (problem) errors.push(at.child('expression').invalid(expression, problem));
   }
+  if (messageExpression && !messageExpression.trim())
+    errors.push(at.child('messageExpression').invalid(messageExpression, 'must be non-empty if specified'));
+  else if (messageExpression) {
+    const { problem } = compiler.expression(messageExpression, 'string', { params, authorizer: false });
+    if (problem) errors.push(at.child('messageExpression').invalid(messageExpression, problem));
+  }
+  if (message && !message.trim())
+    errors.push(at.child('message').invalid(message, 'must be non-empty if specified'));
+  else if (/[\n\r]/.test(message?.trim() ?? ''))
+    errors.push(at.child('message').invalid(message, 'must not contain line breaks'));
+  return [...errors, ...oneOf(reason, reasons, at.child('reason'))];
+}
+
+function annotationErrors(
+  { key, valueExpression }: AuditAnnotation,
+  i: number,
+  name: string | undefined,
+  compiler: PolicyCompiler,
+  params: boolean,
+): FieldError[] {
+  const at = ANNOTATIONS.child(i, 'key');
+  const full = `${name}/${key ?? ''}`;
+  const errors = name
+    ? problems(qualifiedNameProblems(full), full, at)
+    : [at.invalid(key ?? '', 'requires metadata.name be non-empty')];
+  const value = ANNOTATIONS.child(i, 'valueExpression');
+  const text = valueExpression?.trim();
+  if (!text) return [...errors, value.required('valueExpression is not specified')];
+  if (text.length > LONGEST_ANNOTATION)
+    return [...errors, value.required(`must not exceed ${LONGEST_ANNOTATION} bytes in length`)];
+  const { problem } = compiler.expression(text, 'annotation', { params, authorizer: true });
+  return problem ? [...errors, value.invalid(valueExpression, problem)] : errors;
+}
+
+function expressionsErrors({ metadata, spec }: ValidatingAdmissionPolicy): FieldError[] {
+  const { validations = [], auditAnnotations = [], paramKind, variables } = spec;
+  const params = paramKind !== undefined;
+  const compiler = new PolicyCompiler();
+  const errors = variablesErrors(variables, compiler, params);
+  if (!validations.length && !auditAnnotations.length) {
+    const why = 'validations or auditAnnotations must contain at least one item';
+    return [...errors, SPEC.child('validations').required(why), ANNOTATIONS.required(why)];
+  }
+  if (auditAnnotations.length > MOST_ANNOTATIONS)
+    errors.push(
+      ANNOTATIONS.invalid(auditAnnotations, `must not have more than ${MOST_ANNOTATIONS} auditAnnotations`),
+    );
   return [
-    ...validations.flatMap(({ expression, message, reason }, i) => {
-      const at = SPEC.child('validations', i);
-      return [
-        ...(expression?.trim() ? [] : [at.child('expression').required('expression is not specified')]),
-        ...(message !== undefined && !message.trim()
-          ? [at.child('message').invalid(message, 'message must be non-empty if specified')]
-          : []),
-        ...(message?.includes('\n')
-          ? [at.child('message').invalid(message, 'message must not contain line breaks')]
-          : []),
-        ...oneOf(reason, reasons, at.child('reason')),
-      ];
-    }),
-    ...auditAnnotations.flatMap(({ key, valueExpression }, i) => [
-      ...(key ? [] : [SPEC.child('auditAnnotations', i, 'key').required()]),
-      ...(valueExpression?.trim()
-        ? []
-        : [
-            SPEC.child('auditAnnotations', i, 'valueExpression').required('valueExpression is not specified'),
-          ]),
-    ]),
+    ...errors,
+    ...validations.flatMap((validation, i) => validationErrors(validation, i, compiler, params)),
+    ...auditAnnotations.flatMap((annotation, i) =>
+      annotationErrors(annotation, i, metadata.name, compiler, params),
+    ),
+    ...duplicates(
+      auditAnnotations,
+      ({ key }) => key,
+      (i) => ANNOTATIONS.child(i, 'key'),
+    ),
   ];
 }
 
@@ -51,18 +105,27 @@ export const validatingAdmissionPolicies = kind<ValidatingAdmissionPolicy>({
   prepareCreate(policy) {
     policy.status = {};
   },
-  validate: (policy) => [
-    ...oneOf(policy.spec.failurePolicy, ['Fail', 'Ignore'], SPEC.child('failurePolicy')),
-    ...paramKindErrors(policy.spec.paramKind),
-    ...(policy.spec.matchConstraints ? [] : [SPEC.child('matchConstraints').required()]),
-    ...(policy.spec.matchConstraints && !policy.spec.matchConstraints.resourceRules?.length
-      ? [SPEC.child('matchConstraints', 'resourceRules').required()]
-      : []),
-    ...matchErrors(policy.spec.matchConstraints, SPEC.child('matchConstraints')),
-    ...conditionsErrors(policy.spec.matchConditions, SPEC.child('matchConditions')),
-    ...variablesErrors(policy.spec.variables),
-    ...validationsErrors(policy),
-  ],
+  validate(policy) {
+    const { failurePolicy, paramKind, matchConstraints: match, matchConditions } = policy.spec;
+    const at = SPEC.child('matchConstraints');
+    return [
+      ...requiredOneOf(failurePolicy, ['Fail', 'Ignore'], SPEC.child('failurePolicy')),
+      ...paramKindErrors(paramKind),
+      ...(match ? [] : [at.required()]),
+      ...matchErrors(match, at),
+      ...(match && !match.resourceRules?.length ? [at.child('resourceRules').required()] : []),
+      ...policyConditionsErrors(matchConditions, paramKind !== undefined),
+      ...expressionsErrors(policy),
+    ];
+  },
+  validateStatus: ({ status }) =>
+    (status?.typeChecking?.expressionWarnings ?? []).flatMap(({ fieldRef, warning }, i) => {
+      const warned = field('status', 'typeChecking', 'expressionWarnings', i);
+      return [
+        ...present(warning, warned.child('warning')),
+        ...present(fieldRef?.trim(), warned.child('fieldRef')),
+      ];
+    }),
   columns: {
     Validations: ({ spec }) => spec?.validations?.length ?? 0,
     ParamKind: ({ spec }) => paramKindText(spec?.paramKind),

@@ -5,7 +5,7 @@ import { labelSelectorErrors } from '../../machinery/selectors.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
 import { oneOf, present, problems } from '../checks.ts';
 import { webhookClientErrors } from '../webhook-client.ts';
-import { compilationErrors } from './match-conditions.ts';
+import { conditionProblems } from './match-conditions.ts';
 import type { MatchCondition, MutatingWebhook, RuleWithOperations, ValidatingWebhook } from './v1.gen.ts';
 
 type Webhook = ValidatingWebhook & Pick<MutatingWebhook, 'reinvocationPolicy'>;
@@ -129,9 +129,7 @@ function webhookErrors(webhook: Webhook, path: FieldPath): FieldError[] {
     ...webhookClientErrors(webhook.clientConfig ?? {}, path.child('clientConfig')),
     ...reviewVersionsErrors(versions, path.child('admissionReviewVersions')),
     ...conditionsErrors(webhook.matchConditions, path.child('matchConditions')),
-    ...(webhook.matchConditions ?? []).flatMap(({ expression }, i) =>
-      expression?.trim() ? compilationErrors(expression, path.child('matchConditions', i, 'expression')) : [],
-    ),
+    ...conditionProblems(webhook.matchConditions, path.child('matchConditions')),
   ];
 }
 

@@ -1,5 +1,6 @@
 // What expressions may use: variables, functions, types.
 import { type FunctionTable, functionTable } from './functions.ts';
+import { authorization } from './library-authorizer.ts';
 import { formatLibrary } from './library-formats.ts';
 import { lists } from './library-lists.ts';
 import { networks } from './library-networks.ts';
@@ -37,6 +38,7 @@ export const baseLibraries = [
   networks,
   formatLibrary,
   quantities,
+  authorization,
 ];
 
 let base: FunctionTable | undefined;

@@ -203,6 +203,10 @@ export const strings: Declarations = {
     string_find_all_string: ['string.(string) -> list(string)', findAll, matching(true)],
     string_find_all_string_int: ['string.(string, int) -> list(string)', findAll, matching(true)],
   },
+};
+
+/** Of use to those who write JSON patches: keys as they stand in paths. */
+export const patching: Declarations = {
   'jsonpatch.escapeKey': {
     string_jsonpatch_escapeKey_string: [
       '(string) -> string',
