@@ -317,15 +317,18 @@ function storedVersionErrors(stored: string[], versions: CustomResourceDefinitio
   return errors;
 }
 
-const APPROVAL = 'api-approved.kubernetes.io';
+export const APPROVAL = 'api-approved.kubernetes.io';
 
-/** Groups of the community need an approval, or a reason why there is none (KEP-1111). */
+/** Groups whose names belong to the project of Kubernetes. */
+export const isProtectedGroup = (group = ''): boolean =>
+  ['k8s.io', 'kubernetes.io'].includes(group.split('.').slice(-2).join('.'));
+
+/** They need an approval, or a reason why there is none (KEP-1111). */
 export function approvalErrors(
   { spec, metadata }: CustomResourceDefinition,
   old?: CustomResourceDefinition,
 ): FieldError[] {
-  const domain = spec.group?.split('.').slice(-2).join('.');
-  if (domain !== 'k8s.io' && domain !== 'kubernetes.io') return [];
+  if (!isProtectedGroup(spec.group)) return [];
   const approval = metadata.annotations?.[APPROVAL];
   if (old && old.metadata.annotations?.[APPROVAL] === approval) return [];
   const at = field('metadata', 'annotations').key(APPROVAL);

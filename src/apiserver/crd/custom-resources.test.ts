@@ -247,6 +247,49 @@ test('versions that are deprecated say so', async () => {
   );
 });
 
+test('columns show what is of their type; groups of the project need an approval', async () => {
+  const column = (name: string, type: string) => ({ name, type, jsonPath: `.data.${name}` });
+  const shown = ['string', 'integer', 'number', 'boolean', 'date'].map((type) => column(type, type));
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  const crd = definition('shows', 'Show', [version('v1', { schema, additionalPrinterColumns: shown })]);
+  crd.metadata = {
+    name: 'shows.test.k8s.io',
+    annotations: { 'api-approved.kubernetes.io': 'unapproved, a test' },
+  };
+  crd.spec.group = 'test.k8s.io';
+  await crds.create(crd);
+  const path = '/apis/test.k8s.io/v1/namespaces/default/shows';
+  for (let i = 0; (await https.ask(path)).code === 404; i++) assert.ok(i < 100);
+  const rows: object[] = [
+    { string: { a: 1 }, integer: 1.5, number: 1.5, boolean: true, date: 'x' },
+    { string: 7, integer: '1', number: true, boolean: 1, date: 3 },
+    {},
+  ];
+  for (const [i, data] of rows.entries()) await send(path, 'POST', { metadata: { name: `r${i}` }, data });
+  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  const table = (await https.ask(path, { headers: { accept } })).json;
+  assert.deepEqual(
+    table.rows.map((r: any) => r.cells),
+    [
+      ['r0', '{"a":1}', 1, 1.5, true, '<invalid>'],
+      ['r1', '7', null, null, null, null],
+      ['r2', null, null, null, null, null],
+    ],
+  );
+  const approval = async () =>
+    (await crds.get('shows.test.k8s.io')).status?.conditions?.find(
+      (c) => c.type === 'KubernetesAPIApprovalPolicyConformant',
+    );
+  assert.deepEqual(
+    [(await approval())!.status, (await approval())!.reason],
+    ['False', 'UnapprovedAnnotation'],
+  );
+  await crds.patch('shows.test.k8s.io', {
+    metadata: { annotations: { 'api-approved.kubernetes.io': 'https://example.com/1' } },
+  });
+  for (let i = 0; (await approval())!.status !== 'True'; i++) assert.ok(i < 100);
+});
+
 test('names that another definition has', async () => {
   await crds.create(definition('widgetz', 'Widget'));
   const crd = await until('widgetz', (c) => condition(c, 'NamesAccepted') === 'False');
@@ -262,6 +305,11 @@ test('a definition that goes takes its objects with it, those with finalizers la
   for (let i = 0; (await https.ask(at('widgets', 'a'))).code !== 404; i++) assert.ok(i < 100);
   const held = (await https.ask(at('widgets', 'app'))).json;
   assert.ok(held.metadata.deletionTimestamp);
+  const late = await send(at('widgets'), 'POST', { metadata: { name: 'late' } });
+  assert.deepEqual(
+    [late.code, late.json.message],
+    [405, 'create not allowed while custom resource definition is terminating'],
+  );
   await merge(at('widgets', 'app'), { metadata: { finalizers: null } });
   for (let i = 0; (await https.ask(at('widgets'))).code !== 404; i++) assert.ok(i < 100);
   await refused(crds.get('widgets.example.com'), 404);

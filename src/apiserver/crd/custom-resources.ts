@@ -1,4 +1,5 @@
 import { customResourceDefinitions } from '../../api/apiextensions/custom-resource-definition.ts';
+import { APPROVAL } from '../../api/apiextensions/definition-validation.ts';
 import type { CustomResourceDefinition } from '../../api/apiextensions/v1.gen.ts';
 import { typeFacts } from '../../api/facts.gen.ts';
 import type { JSONSchema } from '../../machinery/apply/openapi-schema.ts';
@@ -98,9 +99,10 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
         // Names that it had are free now.
         if (deleted) for (const other of waiting()) follow(other, false);
         if (!crd) return;
-        if (crd.metadata.deletionTimestamp)
+        if (crd.metadata.deletionTimestamp) {
+          for (const served of serving.get(name) ?? []) served.terminating = true;
           await finalizeDefinition(registry, crd, serving.get(name)?.[0]?.storage, signal);
-        else await serve(crd);
+        } else await serve(crd);
       })
       .catch((error) => log.error('custom resource definition failed', { name, error }));
     turns.set(name, turn);
@@ -113,8 +115,11 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
   }
   const unwatch = cache.watch(cache.revision, ({ entry, previous, deleted }) => {
     const { metadata } = entry.object;
-    const { generation, deletionTimestamp } = previous?.object.metadata ?? {};
-    const same = generation === metadata.generation && deletionTimestamp === metadata.deletionTimestamp;
+    const before = previous?.object.metadata;
+    const same =
+      before?.generation === metadata.generation &&
+      before?.deletionTimestamp === metadata.deletionTimestamp &&
+      before?.annotations?.[APPROVAL] === metadata.annotations?.[APPROVAL];
     if (deleted || !same) follow(metadata.name!, deleted);
   });
   signal.addEventListener('abort', unwatch, { once: true });

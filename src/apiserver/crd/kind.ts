@@ -2,12 +2,12 @@ import type {
   CustomResourceDefinition,
   CustomResourceDefinitionVersion,
 } from '../../api/apiextensions/v1.gen.ts';
-import { age } from '../../api/define.ts';
 import type { JSONSchema } from '../../machinery/apply/openapi-schema.ts';
-import type { Column, Kind } from '../../machinery/kind.ts';
+import type { Kind } from '../../machinery/kind.ts';
 import { type AnyObject, equal } from '../../machinery/meta.ts';
 import { type FieldError, FieldPath } from '../../machinery/status.ts';
 import type { CustomSchema } from '../../machinery/structural/custom-schema.ts';
+import { columnsOf } from './columns.ts';
 import { embeddedErrors, hasEmbedded } from './embedded.ts';
 import { evaluatePath } from './path.ts';
 
@@ -31,25 +31,6 @@ export function kindFrom(
   const openAPI = version.schema?.openAPIV3Schema as JSONSchema | undefined;
   const embedded = hasEmbedded(openAPI);
   if (scale) subresources.scale = { kind: 'autoscaling/v1/Scale', verbs: ['get', 'patch', 'update'] };
-  const columns: Column[] = [
-    { name: 'Name', type: 'string', format: 'name', priority: 0, value: (o) => o.metadata.name },
-    ...(version.additionalPrinterColumns ?? []).map((c) => ({
-      name: c.name,
-      type: c.type,
-      format: c.format ?? '',
-      priority: c.priority ?? 0,
-      value: (o: AnyObject, now: number) => {
-        const value = evaluatePath(c.jsonPath, o);
-        if (c.type === 'date')
-          return value === undefined
-            ? undefined
-            : age({ metadata: { creationTimestamp: String(value) } }, now);
-        return value as string;
-      },
-    })),
-  ];
-  if (!version.additionalPrinterColumns?.length)
-    columns.push({ name: 'Age', type: 'date', format: '', priority: 0, value: age });
   return {
     group,
     version: version.name,
@@ -63,7 +44,7 @@ export function kindFrom(
     verbs,
     subresources,
     type: typeIdOf(crd, version.name),
-    columns,
+    columns: columnsOf(version),
     rules: {
       defaults: (o) => schema.applyDefaults(o),
       validate: (o, { old }) => [

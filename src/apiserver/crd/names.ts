@@ -1,4 +1,5 @@
 import { customResourceDefinitions } from '../../api/apiextensions/custom-resource-definition.ts';
+import { APPROVAL, isProtectedGroup } from '../../api/apiextensions/definition-validation.ts';
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionCondition,
@@ -17,6 +18,24 @@ const claimed = (names: Partial<CustomResourceDefinitionNames> | undefined): (st
   names?.singular,
   ...(names?.shortNames ?? []),
 ];
+/** What a definition in a group of Kubernetes' own says of its approval; undefined for all other groups. Source: KEP-1111. */
+function approvalOf({ spec, metadata }: CustomResourceDefinition): Condition | undefined {
+  if (!isProtectedGroup(spec.group)) return undefined;
+  const approval = metadata.annotations?.[APPROVAL];
+  const type = 'KubernetesAPIApprovalPolicyConformant';
+  const see = 'see https://github.com/kubernetes/enhancements/pull/1111';
+  if (!approval) {
+    const message = `protected groups must have approval annotation "${APPROVAL}", ${see}`;
+    return { type, status: 'False', reason: 'MissingAnnotation', message };
+  }
+  if (approval.startsWith('unapproved'))
+    return { type, status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: "${approval}"` };
+  if (URL.parse(approval)?.host)
+    return { type, status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${approval}` };
+  const message = `protected groups must have approval annotation "${APPROVAL}" with either a URL or a reason starting with "unapproved", ${see}`;
+  return { type, status: 'False', reason: 'InvalidAnnotation', message };
+}
+
 const claimedKinds = (names: Partial<CustomResourceDefinitionNames> | undefined): (string | undefined)[] => [
   names?.kind,
   names?.listKind,
@@ -84,6 +103,8 @@ async function state(
   acceptedNames?: CustomResourceDefinitionNames,
 ): Promise<void> {
   const now = time(registry.clock.now());
+  const approval = approvalOf(crd);
+  if (approval) conditions.push(approval);
   await changeDefinition(registry, crd.metadata.name!, (draft) => {
     const before: CustomResourceDefinitionCondition[] = draft.status?.conditions ?? [];
     const merged = conditions.map((c) => {

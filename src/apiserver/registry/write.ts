@@ -44,6 +44,13 @@ export async function create(
 ): Promise<Entry> {
   const { kind, view } = context.served;
   const cache = cacheOf(registry, context);
+  if (context.served.terminating) {
+    throw new StatusError(
+      405,
+      'MethodNotAllowed',
+      'create not allowed while custom resource definition is terminating',
+    );
+  }
   settle(context, body);
   if (body.metadata.resourceVersion)
     throw badRequest('resourceVersion should not be set on objects to be created');
