@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { writeDescriptions } from './descriptions.mjs';
 import { root } from './node24.mjs';
 
 const dist = join(root, 'dist');
@@ -44,6 +45,7 @@ export async function build() {
       packages: 'external',
       logLevel: 'silent',
     });
+    writeDescriptions(join(outdir, 'descriptions.json'));
     rmSync(dist, { recursive: true, force: true });
     renameSync(outdir, dist);
     return true;

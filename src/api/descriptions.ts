@@ -47,3 +47,15 @@ export const descriptions: Record<string, Record<string, string>> = {
     selfLink: 'Deprecated: no longer set by the system.',
   },
 };
+
+/** Texts of types by the names that upstream's client for JavaScript gives them (`V1Pod`, `CoreV1Event`), and by field. */
+export type Texts = Record<string, Record<string, string>>;
+
+/** What is said of a type and its fields: in the texts given, else in our own. */
+export function textsOf(typeId: string, given: Texts = {}): Record<string, string> | undefined {
+  const [group, version, name] = typeId.split('.') as [string, string, string?];
+  if (name === undefined) return descriptions[typeId];
+  const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+  const named = capital(version) + name;
+  return given[capital(group) + named] ?? given[named] ?? descriptions[typeId];
+}

@@ -1,7 +1,7 @@
 // Types as OpenAPI describes them, from the tables of the facts.
 import type { Kind } from '../machinery/kind.ts';
 import type { FieldSchema, SchemaTable } from '../machinery/schema.ts';
-import { descriptions } from './descriptions.ts';
+import { type Texts, textsOf } from './descriptions.ts';
 import { resourceFacts, typeFacts } from './facts.gen.ts';
 
 export type Doc = Record<string, any>;
@@ -89,7 +89,7 @@ function kindsOf(typeId: string, gvk: readonly string[] | string): Doc[] {
   return [...versions.values()];
 }
 
-function definition(typeId: string, style: Style, used: (id: string) => void): Doc {
+function definition(typeId: string, style: Style, used: (id: string) => void, given?: Texts): Doc {
   const type = typeFacts[typeId]!;
   if (!type.fields) {
     const [kind = 'object', format] = (type.is ?? '').split(':');
@@ -100,7 +100,7 @@ function definition(typeId: string, style: Style, used: (id: string) => void): D
   }
   const properties: Doc = {};
   const required: string[] = [];
-  const texts = descriptions[typeId];
+  const texts = textsOf(typeId, given);
   for (const [name, field] of Object.entries(type.fields)) {
     const description = texts?.[name];
     const schema = fieldSchema(field, style, used);
@@ -118,14 +118,14 @@ function definition(typeId: string, style: Style, used: (id: string) => void): D
 }
 
 /** The definitions of these types and of all that they refer to. */
-export function definitions(typeIds: Iterable<string>, style: Style): Doc {
+export function definitions(typeIds: Iterable<string>, style: Style, texts?: Texts): Doc {
   const result: Doc = {};
   const open = [...typeIds];
   const seen = new Set<string>();
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (seen.has(id) || !isTable(typeFacts, id)) continue;
     seen.add(id);
-    result[publishedName(id)] = definition(id, style, (other) => open.push(other));
+    result[publishedName(id)] = definition(id, style, (other) => open.push(other), texts);
   }
   return Object.fromEntries(Object.entries(result).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -106,3 +106,18 @@ test('protobuf of version 2 holds the same', () => {
   const shared = doc.parameters.additionalProperties.map((p: any) => p.value.nonBodyParameter.query.name);
   assert.ok(shared.includes('fieldValidation'));
 });
+
+test('what is said of types and fields is published', () => {
+  const texts = {
+    V1Pod: { '': 'A pod.', spec: 'What is wanted.' },
+    CoreV1Event: { '': 'An event of old.' },
+    EventsV1Event: { '': 'A new event.' },
+  };
+  const core = buildV3({ ...source, texts: () => texts }, 'api/v1')!.components.schemas;
+  assert.equal(core['io.k8s.api.core.v1.Pod'].description, 'A pod.');
+  assert.equal(core['io.k8s.api.core.v1.Pod'].properties.spec.description, 'What is wanted.');
+  assert.equal(core['io.k8s.api.core.v1.Event'].description, 'An event of old.');
+  const events = buildV3({ ...source, texts: () => texts }, 'apis/events.k8s.io/v1')!.components.schemas;
+  assert.equal(events['io.k8s.api.events.v1.Event'].description, 'A new event.');
+  assert.match(core['io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'].description, /every stored object/);
+});

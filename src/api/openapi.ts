@@ -2,6 +2,7 @@
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-specification
 import type { JSONSchema } from '../machinery/apply/openapi-schema.ts';
 import { apiVersionOf, type Kind } from '../machinery/kind.ts';
+import type { Texts } from './descriptions.ts';
 import { customDefinition, customListDefinition, customListName } from './openapi-custom.ts';
 import { pathsOf, sharedParameters, typesOf } from './openapi-paths.ts';
 import { encodeOpenAPIV2 } from './openapi-protobuf.ts';
@@ -14,6 +15,8 @@ export interface OpenAPISource {
   custom?: readonly { kind: Kind; schema?: JSONSchema }[];
   /** Version of the server, `v1.36.2`. */
   version: string;
+  /** What is said of types, read when a document is made. */
+  texts?: (() => Texts | undefined) | undefined;
 }
 
 /** A document in one encoding, with the tag that names its content. */
@@ -57,10 +60,10 @@ function once<T>(make: () => T): () => T {
 
 const info = (version: string): Doc => ({ title: 'Kubernetes', version });
 
-export function buildV2({ kinds, custom = [], version }: OpenAPISource): Doc {
+export function buildV2({ kinds, custom = [], version, texts }: OpenAPISource): Doc {
   const paths: Doc = {};
   for (const kind of [...kinds, ...custom.map((c) => c.kind)]) Object.assign(paths, pathsOf(kind, v2Style));
-  const types = definitions(kinds.flatMap(typesOf), v2Style);
+  const types = definitions(kinds.flatMap(typesOf), v2Style, texts?.());
   for (const { kind, schema } of custom) {
     types[customName(kind)] = customDefinition(kind, schema, v2Style);
     types[customListName(kind)] = customListDefinition(kind, v2Style);
@@ -84,7 +87,7 @@ export function buildV2({ kinds, custom = [], version }: OpenAPISource): Doc {
 }
 
 export function buildV3(
-  { kinds, custom = [], version }: OpenAPISource,
+  { kinds, custom = [], version, texts }: OpenAPISource,
   groupVersion: string,
 ): Doc | undefined {
   const within = (kind: Kind) => pathOf(kind) === groupVersion;
@@ -93,7 +96,7 @@ export function buildV3(
   if (!builtIn.length && !ours.length) return undefined;
   const paths: Doc = {};
   for (const kind of [...builtIn, ...ours.map((c) => c.kind)]) Object.assign(paths, pathsOf(kind, v3Style));
-  const schemas = definitions([...builtIn, ...ours.map((c) => c.kind)].flatMap(typesOf), v3Style);
+  const schemas = definitions([...builtIn, ...ours.map((c) => c.kind)].flatMap(typesOf), v3Style, texts?.());
   for (const { kind, schema } of ours) {
     schemas[customName(kind)] = customDefinition(kind, schema, v3Style);
     schemas[customListName(kind)] = customListDefinition(kind, v3Style);

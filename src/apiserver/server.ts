@@ -3,6 +3,7 @@ import { horizontalPodAutoscalers } from '../api/autoscaling/horizontal-pod-auto
 import { horizontalPodAutoscalersV1 } from '../api/autoscaling/horizontal-pod-autoscaler-v1.ts';
 import { endpoints } from '../api/core/endpoints.ts';
 import { events } from '../api/core/event.ts';
+import type { Texts } from '../api/descriptions.ts';
 import { eventsV1 } from '../api/events/event.ts';
 import { typeFacts } from '../api/facts.gen.ts';
 import { createClient } from '../client/typed.ts';
@@ -16,6 +17,7 @@ import { noRemotes, type Remotes } from './aggregation/remotes.ts';
 import { type ServiceRanges, serviceAllocator } from './allocation/service.ts';
 import { type AuditorOptions, createAuditor } from './audit/auditor.ts';
 import type { Auditor } from './audit/trail.ts';
+import type { RequestHeaderTrust } from './authn/request-header.ts';
 import { type TokenAuthority, type TokenKeys, tokenAuthority } from './authn/service-account.ts';
 import { type Authorizer, createAuthorizer } from './authz/authorizer.ts';
 import { Caches } from './cache/caches.ts';
@@ -29,7 +31,7 @@ import { Health } from './health/health.ts';
 import { housekeeping } from './housekeeping.ts';
 import { inProcessTransport } from './in-process.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
-import { createOutbound, type Sender } from './outbound/outbound.ts';
+import { type ClientIdentity, createOutbound, type Outbound, type Sender } from './outbound/outbound.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
 import { Scheme } from './scheme.ts';
@@ -51,10 +53,18 @@ export interface ApiServerOptions extends ServiceRanges {
   issuer: string;
   /** Opens connections to webhooks and extension servers, and is closed with the server; without it there are none. */
   sender?: Sender;
+  /** What `kubectl explain` says of types; without it there is little. */
+  descriptions?: () => Texts | undefined;
   /** Requests that are served at once, but for exempt ones: reading and writing ones together (600 unless told). */
   maxInFlight?: number;
   /** What is written down of requests, and where; nothing unless told. */
-  audit?: Pick<AuditorOptions, 'policy' | 'backends'>;
+  audit?: { policy: AuditorOptions['policy']; backends(outbound: Outbound): AuditorOptions['backends'] };
+  /** Proxies that may say for whom they ask. */
+  requestHeader?: RequestHeaderTrust;
+  /** What we show of ourselves to the servers of aggregated APIs. */
+  proxyIdentity?: ClientIdentity;
+  /** PEM: the authority of client certificates, published for those servers. */
+  clientCA?: string;
 }
 
 /** The API server without its sockets: what requests are performed on. */
@@ -160,7 +170,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     auditor:
       options.audit &&
       createAuditor({
-        ...options.audit,
+        policy: options.audit.policy,
+        backends: options.audit.backends(registry.outbound),
         ...{ clock, metrics: metrics.registry },
         reason: (attributes) => authorizer.rbac.reason(attributes),
       }),

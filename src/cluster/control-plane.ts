@@ -21,6 +21,7 @@ import { bootstrapCluster } from './bootstrap.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
 import { controllerUser } from './identities.ts';
 import type { Certificates } from './node/certificates.ts';
+import { readDescriptions } from './node/descriptions.ts';
 import { processMetrics, systemClock, systemRandom, uuid } from './node/platform.ts';
 
 export interface ApiService {
@@ -61,6 +62,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     serviceCIDR: config.serviceCIDR,
     nodePorts: '30000-32767',
     sender: nodeSender(),
+    descriptions: readDescriptions,
   });
   const clientFor = (name: string, groups: string[]) =>
     createClient(inProcessTransport(server, { name, groups }, name.replace(/^system:/, '')));

@@ -22,6 +22,7 @@ export function openApiPaths(): PathHandler {
     const served = scheme.all();
     const documents = openAPI({
       version: version.gitVersion,
+      texts: server.options.descriptions,
       kinds: served.filter((s) => !s.custom).map((s) => s.kind),
       custom: served
         .filter((s) => s.custom)
