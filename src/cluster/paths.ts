@@ -1,5 +1,6 @@
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import type { PathHandler } from '../apiserver/http/handler.ts';
+import { sendSnapshot } from './node/snapshot.ts';
 import type { Cluster } from './start.ts';
 import { traceOf } from './trace.ts';
 
@@ -10,7 +11,7 @@ const json = (exchange: Exchange, body: unknown): true => {
 
 /**
  * What Wherry tells of itself beside Kubernetes' API: `/wherry/status`, `/wherry/trace/NAMESPACE/POD`,
- * `/wherry/why/NAMESPACE/POD`. Subject to RBAC like every path outside the resources.
+ * `/wherry/why/NAMESPACE/POD`, `/wherry/snapshot`. Subject to RBAC like every path outside the resources.
  */
 export const wherryPaths =
   (cluster: () => Cluster | undefined): PathHandler =>
@@ -21,5 +22,9 @@ export const wherryPaths =
     if (what === 'status') return json(exchange, await running.status());
     if (what === 'trace' && namespace && name) return json(exchange, traceOf(running, namespace, name));
     if (what === 'why' && namespace && name) return json(exchange, await running.why(namespace, name));
+    if (what === 'snapshot' && exchange.method === 'GET') {
+      await sendSnapshot(running, exchange);
+      return true;
+    }
     return false;
   };

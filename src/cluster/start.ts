@@ -7,6 +7,7 @@ import { linuxHost } from '../kubelet/node/host.ts';
 import { containerdImageMounts } from '../kubelet/node/image-mounts.ts';
 import type { Log } from '../machinery/log.ts';
 import { notFound } from '../machinery/status.ts';
+import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
 import type { Explanation } from '../scheduler/explain.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
@@ -41,6 +42,7 @@ export interface Cluster {
   server: string;
   kubeconfig: string;
   api: ApiService;
+  store: Store;
   informers: Informers;
   trace: Trace;
   log: Log;
@@ -168,6 +170,7 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       server,
       kubeconfig: paths.kubeconfig,
       api,
+      store,
       informers,
       trace,
       log,

@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type ClusterConfig, rangesFor } from '../cluster/config.ts';
+import type { ClusterConfig } from '../cluster/config.ts';
 import { runningInstance } from '../cluster/node/instance.ts';
 import { fileLogs } from '../cluster/node/logs.ts';
 import { portProblem } from '../cluster/node/ports.ts';
+import { rangesOf } from '../cluster/node/ranges.ts';
+import { apiFlags, apiSettings } from './api-flags.ts';
 import { common, commonHelp, subcommand, UserError } from './command.ts';
 import { placeOf } from './place.ts';
 
@@ -39,6 +41,9 @@ export const up = subcommand({
     wait: { type: 'boolean' },
     install: { type: 'boolean', default: true },
     'kubeconfig-merge': { type: 'boolean', default: true },
+    ...Object.fromEntries(
+      apiFlags.map((f) => [f.name, { type: 'string' as const, ...(f.default ? { default: f.default } : {}) }]),
+    ),
   },
   help: {
     ...commonHelp,
@@ -55,6 +60,7 @@ export const up = subcommand({
     'kubeconfig-merge': {
       help: 'add the context wherry-NAME to your own kubeconfig; --no-kubeconfig-merge leaves it alone',
     },
+    ...Object.fromEntries(apiFlags.map(({ name, value, help }) => [name, { value, help }])),
   },
   examples: [
     'wherry up',
@@ -104,13 +110,14 @@ function storeOf(text: string): ClusterConfig['store'] {
 function configOf(flags: UpFlags, place: { name: string; dataDir: string; runDir: string }): ClusterConfig {
   return {
     ...place,
-    ...rangesFor(place.name),
+    ...rangesOf(place),
     apiPort: whole('api-port', flags['api-port'], 1, 65535),
     bindAddresses: ['127.0.0.1'],
     store: storeOf(flags.store),
     nodes: flags.nodes === undefined ? -1 : whole('nodes', flags.nodes, 0, 1),
     simulatedNodes: whole('simulated-nodes', flags['simulated-nodes'], 0, 250),
     clusterDomain: 'cluster.local',
+    apiServer: apiSettings(flags),
     userKubeconfig: flags['kubeconfig-merge']
       ? process.env.KUBECONFIG?.split(':')[0] || join(homedir(), '.kube', 'config')
       : undefined,

@@ -62,7 +62,8 @@ export async function writeSnapshot(
       if (++done % 1000 === 0) progress(done, versions.length);
       const { mod, sub, key } = version;
       if (version.version === 0) {
-        const value = codec.encode('KeyValue', { key: bytesOf(key) });
+        const time = store.changeOf(version)?.time ?? 0;
+        const value = codec.encode('KeyValue', { key: bytesOf(key), time });
         yield [revisionBytes(mod, sub, true), value];
         continue;
       }

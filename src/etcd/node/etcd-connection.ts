@@ -102,6 +102,26 @@ export class EtcdConnection {
     return stream;
   }
 
+  /** The parts of a snapshot, its SHA-256 at the end. */
+  async *snapshot(): AsyncIterable<Uint8Array> {
+    const at = this.#current;
+    const stream = this.#clients[at]!.makeServerStreamRequest(
+      '/etcdserverpb.Maintenance/Snapshot',
+      () => Buffer.alloc(0),
+      (bytes: Buffer) => etcdCodec.decode('SnapshotResponse', new Uint8Array(bytes)),
+      {},
+      new Metadata(),
+    );
+    try {
+      for await (const { blob } of stream as AsyncIterable<Read<'SnapshotResponse'>>) yield blob;
+    } catch (error) {
+      const { details } = error as ServiceError;
+      throw new Error(`etcd at ${this.#endpoints[at]}: ${details ?? (error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
   close(): void {
     for (const client of this.#clients) client.close();
   }

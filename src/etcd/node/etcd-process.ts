@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { remoteStore } from './grpc-client.ts';
 
-/** Starts etcd itself (Debian's etcd-server) on free ports of loopback: for tests. Throws when there is none to be had. */
-export async function startEtcd(): Promise<{ endpoint: string; stop(): Promise<void> }> {
+/**
+ * Starts etcd itself (Debian's etcd-server) on free ports of loopback, with what is in `dataDir` or nothing: for tests. Throws
+ * when there is none to be had.
+ */
+export async function startEtcd(dataDir?: string): Promise<{ endpoint: string; stop(): Promise<void> }> {
   const dir = mkdtempSync(join(tmpdir(), 'wherry-real-etcd-'));
   const [client, peer] = [await freePort(), await freePort()];
   const endpoint = `http://127.0.0.1:${client}`;
@@ -14,7 +17,7 @@ export async function startEtcd(): Promise<{ endpoint: string; stop(): Promise<v
   const etcd = spawn(
     etcdBinary(dir),
     [
-      ...['--data-dir', join(dir, 'etcd'), '--log-level', 'error', '--unsafe-no-fsync'],
+      ...['--data-dir', dataDir ?? join(dir, 'etcd'), '--log-level', 'error', '--unsafe-no-fsync'],
       ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
       ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
       ...['--initial-cluster', `default=${peers}`],
