@@ -90,7 +90,9 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
         else pending.push(event);
         wake?.();
       };
-      const { signal } = request.options;
+      const { ended } = context.served;
+      const given = request.options.signal;
+      const signal = ended ? AbortSignal.any([ended, ...(given ? [given] : [])]) : given;
       const { stop } = watch(cacheOf(registry, context), context, {
         initial: (entry) => push({ type: 'ADDED', object: entry.object }),
         event: (type, { entry }) => push({ type, object: entry.object }),

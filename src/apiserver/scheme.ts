@@ -26,6 +26,8 @@ export interface Served {
   /** Converts between the two; without it what is stored is what is served. */
   view?: View;
   custom: boolean;
+  /** Aborts when the definition behind it has changed: watches end then. */
+  ended?: AbortSignal;
   /** Its definition is going, and nothing new may come. */
   terminating?: boolean;
   /** A sentence for those who still use this version. */

@@ -219,6 +219,11 @@ test('what a webhook may not do', async () => {
 
 test('another version becomes the stored one; what is stored stays until it is written', async () => {
   const crds = plane.client(customResourceDefinitions);
+  let began!: () => void;
+  const begun = new Promise<void>((resolve) => (began = resolve));
+  const onData = () => void began();
+  const watching = https.ask(`${at('v1')}?watch=1&timeoutSeconds=60`, { onData: onData as () => undefined });
+  await begun;
   await crds.patch(
     'hosts.example.com',
     [
@@ -227,6 +232,7 @@ test('another version becomes the stored one; what is stored stays until it is w
     ],
     { type: 'json' },
   );
+  assert.equal((await watching).code, 200, 'watches end: those who watch shall see what is defined now');
   const { status } = await crds.get('hosts.example.com');
   assert.deepEqual(status!.storedVersions, ['v1', 'v2']);
   const stored = async (name: string) => {

@@ -16,7 +16,11 @@ import { kindFrom, typeIdOf } from './kind.ts';
 import { stateNames } from './names.ts';
 
 /** The versions of a definition as they are to be served; their types are then known. */
-function versionsOf(registry: Registry, crd: CustomResourceDefinition): { storage: Kind; served: Served[] } {
+function versionsOf(
+  registry: Registry,
+  crd: CustomResourceDefinition,
+  ended: AbortSignal,
+): { storage: Kind; served: Served[] } {
   const forms = new Map<string, Form>();
   let storage!: Kind;
   for (const version of crd.spec.versions) {
@@ -33,7 +37,7 @@ function versionsOf(registry: Registry, crd: CustomResourceDefinition): { storag
     .map(({ kind }): Served => {
       const deprecation = deprecationOf(crd, kind.version);
       const view = new View(kind, storage, converter);
-      return { kind, storage, view, custom: true, ...(deprecation ? { deprecation } : {}) };
+      return { kind, storage, view, custom: true, ended, ...(deprecation ? { deprecation } : {}) };
     });
   return { storage, served };
 }
@@ -57,7 +61,7 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
   const { registry, log } = server;
   const { caches, scheme } = registry;
   const cache = caches.of(customResourceDefinitions)!;
-  const serving = new Map<string, Served[]>();
+  const serving = new Map<string, { served: Served[]; end: AbortController }>();
   const newest = (name: string) =>
     cache.get(cache.prefix + name)?.object as unknown as CustomResourceDefinition | undefined;
 
@@ -65,23 +69,28 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
     const name = crd.metadata.name!;
     const accepted = await stateNames(registry, crd);
     if (!accepted) return;
-    const before = serving.get(name) ?? [];
-    const { storage, served } = versionsOf(registry, crd);
+    const before = serving.get(name);
+    const end = new AbortController();
+    const { storage, served } = versionsOf(registry, crd, end.signal);
     await caches.add(storage, true);
     if (!newest(name)) return;
-    serving.set(name, served);
+    serving.set(name, { served, end });
     for (const one of served) scheme.add(one);
-    for (const old of before)
+    for (const old of before?.served ?? [])
       if (!served.some((s) => s.kind.version === old.kind.version)) scheme.remove(old.kind);
+    // Who watches shall see what he watches as it is defined now: he comes again.
+    before?.end.abort();
     await accepted.establish();
   }
 
   function retire(name: string): void {
-    for (const served of serving.get(name) ?? []) {
+    const before = serving.get(name);
+    for (const served of before?.served ?? []) {
       scheme.remove(served.kind);
       caches.remove(served.storage);
     }
     serving.delete(name);
+    before?.end.abort();
   }
 
   const waiting = (): string[] =>
@@ -100,8 +109,9 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
         if (deleted) for (const other of waiting()) follow(other, false);
         if (!crd) return;
         if (crd.metadata.deletionTimestamp) {
-          for (const served of serving.get(name) ?? []) served.terminating = true;
-          await finalizeDefinition(registry, crd, serving.get(name)?.[0]?.storage, signal);
+          const served = serving.get(name)?.served ?? [];
+          for (const one of served) one.terminating = true;
+          await finalizeDefinition(registry, crd, served[0]?.storage, signal);
         } else await serve(crd);
       })
       .catch((error) => log.error('custom resource definition failed', { name, error }));

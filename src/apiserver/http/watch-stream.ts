@@ -106,7 +106,8 @@ export async function serveWatch(
     begun();
     const seconds = context.options.timeoutSeconds || 1800 + random() * 1800;
     const until = clock.now() + seconds * 1000;
-    const over = AbortSignal.any([exchange.signal, closing, end.signal]);
+    const { ended } = context.served;
+    const over = AbortSignal.any([exchange.signal, closing, end.signal, ...(ended ? [ended] : [])]);
     while (!over.aborted && clock.now() < until) {
       await sleep(clock, Math.min(until - clock.now(), bookmarkEveryMs * (0.9 + random() * 0.2)), over).catch(
         () => {},

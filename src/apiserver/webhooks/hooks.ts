@@ -10,6 +10,7 @@ import { validatingWebhookConfigurations } from '../../api/admissionregistration
 import type { Kind } from '../../machinery/kind.ts';
 import { labelSelectorRequirements, type Requirement } from '../../machinery/selectors.ts';
 import type { Caches } from '../cache/caches.ts';
+import type { ResourceCache } from '../cache/resource-cache.ts';
 import { Conditions } from './conditions.ts';
 
 export interface Hook<T = ValidatingWebhook | MutatingWebhook> {
@@ -32,8 +33,9 @@ function hooksOf<T extends ValidatingWebhook | MutatingWebhook>(
 ): () => readonly Hook<T>[] {
   let known: readonly Hook<T>[] = [];
   let seen = -1;
+  let cache: ResourceCache | undefined;
   return () => {
-    const cache = caches.of(kind);
+    cache ??= caches.of(kind);
     if (!cache || cache.changed === seen) return known;
     seen = cache.changed;
     // Entries are in the order of their names.
