@@ -1,7 +1,9 @@
 import type { ApiRequest, Transport } from '../client/client.ts';
 import { clone, type WatchEvent } from '../machinery/meta.ts';
 import { gone, isStatusError, StatusError } from '../machinery/status.ts';
+import type { AuditTrail } from './audit/trail.ts';
 import { attributesOf, demandRight } from './authz/demand.ts';
+import type { Attributes } from './authz/rbac.ts';
 import type { Context, User } from './context.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
@@ -13,6 +15,24 @@ import { recordWrite } from './trace.ts';
 const maxPending = 50_000;
 
 const readOnly = new Set(['get', 'list', 'watch']);
+
+/** What the audit log is told of a request that has no connection, and no URL but the one that it would have had. */
+const audited = (server: ApiServer, context: Context, attributes: Attributes): AuditTrail | undefined =>
+  server.auditor?.begin({
+    auditId: server.registry.uuid(),
+    beganMs: context.nowMs,
+    attributes,
+    context,
+    uri: uriOf(context),
+    userAgent: context.userAgent,
+    sourceIPs: ['127.0.0.1'],
+  });
+
+function uriOf({ group, version, plural, namespace, name, subresource }: Context): string {
+  const start = group ? `/apis/${group}/${version}` : `/api/${version}`;
+  const parts = [...(namespace ? ['namespaces', namespace] : []), plural, name, subresource];
+  return [start, ...parts.filter((part) => part !== undefined)].join('/');
+}
 
 /** The same pipeline, identity and authorization as over a socket, without the socket and without encoding. */
 export function inProcessTransport(server: ApiServer, user: User, userAgent: string): Transport {
@@ -37,7 +57,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
   }
 
   /** Counts a request as one that comes over a socket; it takes seats, but is not made to wait for them. */
-  async function counted<T>(context: Context, run: () => Promise<T>): Promise<T> {
+  async function counted<T>(context: Context, run: (trail?: AuditTrail) => Promise<T>): Promise<T> {
     const attributes = attributesOf(context);
     const { flow, metrics } = server;
     const cache = registry.caches.of(context.served.storage, context.served.custom);
@@ -45,15 +65,19 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
     const { requests } = metrics;
     const inFlight = requests.inFlight[readOnly.has(context.verb) ? 'readOnly' : 'mutating'];
     inFlight.add(1, ticket.startedMs);
+    const trail = server.auditor && audited(server, context, attributes);
     let code = 0;
     try {
       demandRight(server.authorizer, context);
-      return await run();
+      trail?.authorized(attributes, true);
+      return await run(trail);
     } catch (error) {
       code = isStatusError(error) ? error.code : 500;
+      if (isStatusError(error)) trail?.failed(error.status);
       throw error;
     } finally {
       ticket.finish();
+      trail?.complete(code || context.code);
       const now = registry.clock.now();
       inFlight.add(-1, now);
       requests.observe(context, code || context.code, now - context.nowMs, 0);
@@ -63,7 +87,12 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
     async request(request) {
       const context = contextOf(request);
       const body = request.body === undefined ? undefined : clone(request.body);
-      const result: Result = await counted(context, () => perform(registry, server.handlers, context, body));
+      const result: Result = await counted(context, async (trail) => {
+        trail?.requested(body);
+        const performed = await perform(registry, server.handlers, context, body);
+        trail?.resulted(context, performed);
+        return performed;
+      });
       recordWrite(registry, context, result);
       if (result.type === 'entry') return result.entry.object;
       if (result.type === 'object') return result.object;

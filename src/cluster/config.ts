@@ -1,3 +1,5 @@
+import type { ApiServerSettings } from './api-settings.ts';
+
 /** Everything that a cluster is started with. */
 export interface ClusterConfig {
   name: string;
@@ -15,6 +17,8 @@ export interface ClusterConfig {
   podCIDR: string;
   serviceCIDR: string;
   clusterDomain: string;
+  /** What the API server does beyond its defaults. */
+  apiServer?: ApiServerSettings;
   /** The user's own kubeconfig, into which a context is merged; undefined: none is. */
   userKubeconfig: string | undefined;
 }

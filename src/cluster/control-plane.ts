@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
+import { type RequestHeaderTrust, requestHeaderDefaults } from '../apiserver/authn/request-header.ts';
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
 import { openApiPaths } from '../apiserver/http/openapi.ts';
@@ -8,6 +10,8 @@ import { inProcessTransport } from '../apiserver/in-process.ts';
 import { metricsPaths } from '../apiserver/metrics/paths.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
+import { shutDown } from '../apiserver/node/shutdown.ts';
+import type { ClientIdentity } from '../apiserver/outbound/outbound.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
 import { createInformers } from '../client/informer.ts';
@@ -17,9 +21,11 @@ import type { Log } from '../machinery/log.ts';
 import type { Store } from '../machinery/store.ts';
 import type { Trace } from '../machinery/trace.ts';
 import { type Scheduler, startScheduler } from '../scheduler/start.ts';
+import type { ApiServerSettings } from './api-settings.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
 import { controllerUser } from './identities.ts';
+import { auditFrom } from './node/audit.ts';
 import type { Certificates } from './node/certificates.ts';
 import { readDescriptions } from './node/descriptions.ts';
 import { processMetrics, systemClock, systemRandom, uuid } from './node/platform.ts';
@@ -50,6 +56,8 @@ export interface ApiOptions {
 /** The API server with its sockets. Resolves when it listens and the bootstrap policy is there. */
 export async function startApi(options: ApiOptions): Promise<ApiService> {
   const { config, certificates, store, log, trace } = options;
+  const settings = config.apiServer ?? {};
+  const { requestHeader, proxyIdentity } = await proxyTrust(settings, certificates);
   const server = await createApiServer({
     store,
     clock: systemClock,
@@ -62,6 +70,9 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     serviceCIDR: config.serviceCIDR,
     nodePorts: '30000-32767',
     sender: nodeSender(),
+    maxInFlight: (settings.maxRequestsInflight ?? 400) + (settings.maxMutatingRequestsInflight ?? 200),
+    ...(settings.audit ? { audit: auditFrom(settings.audit, log.child({ component: 'audit' })) } : {}),
+    ...{ requestHeader, proxyIdentity, clientCA: certificates.ca.cert },
     descriptions: readDescriptions,
   });
   const clientFor = (name: string, groups: string[]) =>
@@ -88,8 +99,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     handle(server, exchange, { paths, connectors: options.connectors, closing: closing.signal });
   const https: HttpsServer[] = [];
   const close = async () => {
-    closing.abort();
-    await Promise.all(https.map((h) => h.close()));
+    await shutDown({ server, https, closing, delayMs: settings.shutdownDelayMs ?? 0 });
     await server[Symbol.asyncDispose]();
   };
   try {
@@ -101,6 +111,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
           cert: pair.cert,
           key: pair.key,
           clientCA: certificates.ca.cert,
+          proxyCA: requestHeader.ca,
           handle: answer,
           upgrade: options.upgrade,
         }),
@@ -113,6 +124,25 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
   }
   server.pending.clear();
   return { server, https, clientFor, close };
+}
+
+/** Whom we believe when he says for whom he asks, and how we ask for others. */
+async function proxyTrust(
+  { requestHeader, proxyClient }: ApiServerSettings,
+  certificates: Certificates,
+): Promise<{ requestHeader: RequestHeaderTrust; proxyIdentity: ClientIdentity }> {
+  const { ca, client } = await certificates.frontProxy();
+  const { clientCAFile, ...headers } = requestHeader ?? {};
+  return {
+    requestHeader: {
+      ...requestHeaderDefaults,
+      ...headers,
+      ca: clientCAFile ? readFileSync(clientCAFile, 'utf8') : ca.cert,
+    },
+    proxyIdentity: proxyClient
+      ? { cert: readFileSync(proxyClient.certFile, 'utf8'), key: readFileSync(proxyClient.keyFile, 'utf8') }
+      : client,
+  };
 }
 
 export interface Controllers extends AsyncDisposable {

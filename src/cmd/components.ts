@@ -26,6 +26,7 @@ import { linuxHost } from '../kubelet/node/host.ts';
 import { serveKubelet } from '../kubelet/node/server.ts';
 import { Trace } from '../machinery/trace.ts';
 import { startScheduler } from '../scheduler/start.ts';
+import { apiFlags, apiSettings } from './api-flags.ts';
 import { type FlagHelp, type FlagSpecs, type Subcommand, subcommand, UserError } from './command.ts';
 import { placeOf } from './place.ts';
 
@@ -129,8 +130,10 @@ export const apiserver = component(
     { name: 'etcd-cafile', value: 'FILE', help: 'authority of its certificates' },
     { name: 'etcd-certfile', value: 'FILE', help: 'certificate that etcd knows this server by' },
     { name: 'etcd-keyfile', value: 'FILE', help: 'its key' },
+    ...apiFlags,
   ],
   async (flags) => {
+    const apiServer = apiSettings(flags);
     const place = placeOf({ name: flags.name!, 'data-dir': flags['data-dir'] });
     const certificates = await certificatesIn(join(place.dataDir, 'pki'), systemClock.now());
     const servers = flags['etcd-servers'];
@@ -155,6 +158,7 @@ export const apiserver = component(
         serviceCIDR: flags['service-cluster-ip-range']!,
         clusterDomain: 'cluster.local',
         userKubeconfig: undefined,
+        apiServer,
       },
       certificates,
       store,

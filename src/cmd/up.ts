@@ -42,7 +42,10 @@ export const up = subcommand({
     install: { type: 'boolean', default: true },
     'kubeconfig-merge': { type: 'boolean', default: true },
     ...Object.fromEntries(
-      apiFlags.map((f) => [f.name, { type: 'string' as const, ...(f.default ? { default: f.default } : {}) }]),
+      apiFlags.map((f) => [
+        f.name,
+        { type: 'string' as const, ...(f.default ? { default: f.default } : {}) },
+      ]),
     ),
   },
   help: {

@@ -1,6 +1,6 @@
 import { inProcessTransport } from '../apiserver/in-process.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
-import { type ApiServer, createApiServer } from '../apiserver/server.ts';
+import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
 import { createInformers } from '../client/informer.ts';
 import { createClient } from '../client/typed.ts';
@@ -29,7 +29,15 @@ let keys: { privateKey: string; publicKey: string } | undefined;
 
 /** An API server in this process on a store in memory (or the one given, which `stop` closes), with the bootstrap policy and the default namespaces: for tests. */
 export async function startControlPlane(
-  options: { clock?: Clock; log?: Log; store?: Store; serviceCIDR?: string; nodePorts?: string } = {},
+  options: {
+    clock?: Clock;
+    log?: Log;
+    store?: Store;
+    serviceCIDR?: string;
+    nodePorts?: string;
+    /** What else the API server is told. */
+    api?: Partial<ApiServerOptions>;
+  } = {},
 ): Promise<ControlPlane> {
   const { clock = systemClock, log = silentLog, store = memoryStore() } = options;
   keys ??= await makeTokenKeys();
@@ -46,6 +54,7 @@ export async function startControlPlane(
     serviceCIDR: options.serviceCIDR ?? '10.96.0.0/16',
     nodePorts: options.nodePorts ?? '30000-32767',
     sender: nodeSender(),
+    ...options.api,
   });
   const clientFor = (name: string, groups: string[] = []) =>
     createClient(inProcessTransport(server, { name, groups }, name));

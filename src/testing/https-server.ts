@@ -5,6 +5,7 @@ import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { metricsPaths } from '../apiserver/metrics/paths.ts';
 import { serveHttps } from '../apiserver/node/https-server.ts';
+import { shutDown } from '../apiserver/node/shutdown.ts';
 import { issue, makeAuthority } from '../cluster/node/certificates.ts';
 import { processMetrics } from '../cluster/node/platform.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -39,6 +40,8 @@ export interface HttpsPlane extends AsyncDisposable {
   ca: string;
   ask(path: string, options?: Ask): Promise<Answer>;
   identity(commonName: string, organizations?: string[]): Promise<Identity>;
+  /** As on SIGTERM: in place of disposing of it. */
+  shutDown(delayMs: number): Promise<void>;
   /** One from an authority that the server does not know. */
   foreign(commonName: string): Promise<Identity>;
 }
@@ -67,6 +70,7 @@ export async function serveControlPlane(plane: ControlPlane): Promise<HttpsPlane
     port: 0,
     ...pair,
     clientCA: authority.cert,
+    proxyCA: plane.server.options.requestHeader?.ca,
     handle: (exchange) => handle(plane.server, exchange, { paths, connectors: [], closing: closing.signal }),
     upgrade: async (_exchange, _request, socket) => void socket.destroy(),
   });
@@ -92,6 +96,7 @@ export async function serveControlPlane(plane: ControlPlane): Promise<HttpsPlane
     ca: authority.cert,
     ask,
     identity,
+    shutDown: (delayMs) => shutDown({ server: plane.server, https: [https], closing, delayMs }),
     foreign: async (commonName) => issue(await makeAuthority('other', now), { commonName }, now),
     async [Symbol.asyncDispose]() {
       closing.abort();

@@ -59,8 +59,15 @@ function queuesOf(flow: FlowControl): string {
 function requestsOf(flow: FlowControl, details: boolean): string {
   const row = (level: string, ticket: Ticket, index: number): (string | number)[] => {
     const { stats, queue, work } = ticket;
-    const { user, verb, path = '', namespace = '', name = '', group = '', ...what } =
-      ticket.subject as Attributes;
+    const {
+      user,
+      verb,
+      path = '',
+      namespace = '',
+      name = '',
+      group = '',
+      ...what
+    } = ticket.subject as Attributes;
     const { version = '', resource = '', subresource = '' } = what;
     return [
       level,
@@ -74,7 +81,16 @@ function requestsOf(flow: FlowControl, details: boolean): string {
       `${work.lingerMs}ms`,
       iso(ticket.startedMs),
       ...(details
-        ? [user.name, verb, path, namespace, name, group ? `${group}/${version}` : version, resource, subresource]
+        ? [
+            user.name,
+            verb,
+            path,
+            namespace,
+            name,
+            group ? `${group}/${version}` : version,
+            resource,
+            subresource,
+          ]
         : []),
     ];
   };

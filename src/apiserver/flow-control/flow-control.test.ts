@@ -99,10 +99,7 @@ test('a request is sorted by the first schema that is meant for it', async () =>
   assert.equal(pods.code, 403);
   assert.equal(pods.headers['x-kubernetes-pf-flowschema-uid'], catchAll.metadata.uid);
   const masters = await ask('/api/v1/pods');
-  assert.equal(
-    masters.headers['x-kubernetes-pf-flowschema-uid'],
-    (await schemas.get('exempt')).metadata.uid,
-  );
+  assert.equal(masters.headers['x-kubernetes-pf-flowschema-uid'], (await schemas.get('exempt')).metadata.uid);
   const { text } = await ask('/metrics');
   assert.match(
     text,
@@ -121,7 +118,11 @@ test('a request is sorted by the first schema that is meant for it', async () =>
 });
 
 test('a level without seats refuses with 429 and when to come again', async () => {
-  const limited = { nominalConcurrencyShares: 0, borrowingLimitPercent: 0, limitResponse: { type: 'Reject' } };
+  const limited = {
+    nominalConcurrencyShares: 0,
+    borrowingLimitPercent: 0,
+    limitResponse: { type: 'Reject' },
+  };
   await levels.create({ metadata: { name: 'none' }, spec: { type: 'Limited', limited } });
   await schemas.create({
     metadata: { name: 'none' },

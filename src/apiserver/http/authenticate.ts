@@ -1,4 +1,5 @@
 import { badRequest, forbidden, unauthorized } from '../../machinery/status.ts';
+import { proxiedUser } from '../authn/request-header.ts';
 import { refusal } from '../authz/authorizer.ts';
 import type { User } from '../context.ts';
 import type { ApiServer } from '../server.ts';
@@ -10,7 +11,12 @@ const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthentic
 export async function authenticate(server: ApiServer, exchange: Exchange): Promise<User> {
   const { certificate } = exchange;
   if (exchange.badCertificate) throw unauthorized();
-  if (certificate) return { ...certificate, groups: [...certificate.groups, 'system:authenticated'] };
+  const { requestHeader } = server.options;
+  const proxied = requestHeader && proxiedUser(exchange, requestHeader);
+  if (proxied) return authenticated(proxied);
+  // A proxy's certificate is good for nothing else.
+  if (exchange.proxyName !== undefined && !certificate) throw unauthorized();
+  if (certificate) return authenticated(certificate);
   const authorization = exchange.header('authorization');
   const token = authorization && /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
   if (!token) {
@@ -18,9 +24,15 @@ export async function authenticate(server: ApiServer, exchange: Exchange): Promi
     return anonymous;
   }
   const fixed = server.options.staticTokens?.get(token);
-  if (fixed) return { ...fixed, groups: [...fixed.groups, 'system:authenticated'] };
+  if (fixed) return authenticated(fixed);
   return (await server.tokens.authenticate(token, undefined, server.registry.clock.now())).user;
 }
+
+/** All who are somebody are in this group; whoever vouched for them may have said so already. */
+const authenticated = (user: User): User =>
+  user.groups.includes('system:authenticated') || user.name === 'system:anonymous'
+    ? user
+    : { ...user, groups: [...user.groups, 'system:authenticated'] };
 
 const extraPrefix = 'impersonate-extra-';
 

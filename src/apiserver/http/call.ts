@@ -34,7 +34,6 @@ export class Call {
     this.exchange = exchange;
     this.beganMs = server.registry.clock.now();
     exchange.extra['audit-id'] = exchange.header('audit-id')?.slice(0, mostAuditId) || server.registry.uuid();
-    if (server.phase === 'draining') exchange.extra.connection = 'close';
   }
   get auditId(): string {
     return this.exchange.extra['audit-id']!;

@@ -1,12 +1,14 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import {
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type ServerHttp2Session,
 } from 'node:http2';
-import type { Socket } from 'node:net';
+import { Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -21,6 +23,8 @@ export interface HttpsOptions {
   cert: string;
   key: string;
   clientCA: string;
+  /** PEM: the authority of proxies that say for whom they ask. */
+  proxyCA?: string;
   handle(exchange: Exchange): Promise<void>;
   /** Connections that ask to become something else: WebSocket, SPDY. */
   upgrade(exchange: Exchange, request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>;
@@ -28,9 +32,17 @@ export interface HttpsOptions {
 
 export interface HttpsServer {
   port: number;
+  /** Ends it at once; what is under way has a moment. */
   close(): Promise<void>;
+  /**
+   * Ends it without a request lost: no new connections from now on, clients are asked to leave those that they have, and
+   * what still comes on them is served. Resolves when all is done and quiet, or after `limitMs`.
+   */
+  drain(idle: () => boolean, limitMs: number): Promise<void>;
 }
 
+/** A connection on which nothing came for so long is not about to be used. */
+const quietMs = 300;
 const compress = promisify(gzip);
 const gzipFrom = 128 * 1024;
 /** Bytes that a slow client may be behind before a writer is told to wait. */
@@ -38,11 +50,15 @@ const highWater = 1 << 20;
 
 /** HTTP/1.1 and HTTP/2 over TLS on one port. Throws the system's error when the port cannot be had. */
 export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
-  const { cert, key, clientCA } = options;
+  const { cert, key, clientCA, proxyCA } = options;
+  const trusted: Trusted = {
+    clients: authoritiesOf(clientCA),
+    proxies: proxyCA ? authoritiesOf(proxyCA) : new Set(),
+  };
   const server: Http2SecureServer = createSecureServer({
     cert,
     key,
-    ca: clientCA,
+    ca: proxyCA ? [clientCA, proxyCA] : clientCA,
     requestCert: true,
     rejectUnauthorized: false,
     allowHTTP1: true,
@@ -51,6 +67,13 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
     sessionTimeout: 3600,
   });
   const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
+  });
+  let lastRequestMs = 0;
+  let draining = false;
   server.on('secureConnection', (socket) => {
     sockets.add(socket);
     socket.setNoDelay(true);
@@ -62,11 +85,14 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
   server.on('request', (request, response) => {
     request.on('error', () => {});
     response.on('error', () => {});
-    void options.handle(exchangeOf(request, response));
+    lastRequestMs = performance.now();
+    const exchange = exchangeOf(request, response, trusted);
+    if (draining && request.httpVersionMajor === 1) exchange.extra.connection = 'close';
+    void options.handle(exchange);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void options.upgrade(upgradeExchange(request, socket), request, socket, head);
+    void options.upgrade(upgradeExchange(request, socket, trusted), request, socket, head);
   });
   server.setTimeout(0);
   await new Promise<void>((resolve, reject) => {
@@ -77,32 +103,87 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
     });
   });
   const address = server.address();
+  const cutOff = () => sockets.forEach((socket) => void socket.destroy());
   return {
     port: typeof address === 'object' && address ? address.port : options.port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      setTimeout(() => sockets.forEach((socket) => void socket.destroy()), 200).unref();
+      setTimeout(cutOff, 200).unref();
+      await closed;
+    },
+    async drain(idle, limitMs) {
+      draining = true;
+      // The server's own `close` would also cut connections that are idle, with the next request on its way to us.
+      const closed = new Promise<void>((resolve) => Server.prototype.close.call(server, () => resolve()));
+      // It names the last stream that is served: clients know that later ones were not, and ask again elsewhere.
+      for (const session of sessions) if (!session.closed) session.goaway();
+      const until = performance.now() + limitMs;
+      const busy = () => !idle() || (sockets.size > 0 && performance.now() - lastRequestMs < quietMs);
+      while (busy() && performance.now() < until) await sleep(20);
+      server.close();
+      for (const session of sessions) session.close();
+      setTimeout(cutOff, 200).unref();
       await closed;
     },
   };
 }
 
-const certificates = new WeakMap<object, User | 'bad' | 'none'>();
+/** Whom we believe: fingerprints of authorities. */
+interface Trusted {
+  clients: ReadonlySet<string>;
+  proxies: ReadonlySet<string>;
+}
+
+const authoritiesOf = (pem: string): Set<string> =>
+  new Set(
+    (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
+      (one) => new X509Certificate(one).fingerprint256,
+    ),
+  );
+
+/** Whom a connection's certificate names. */
+interface Peer {
+  user?: User;
+  proxyName?: string;
+  bad: boolean;
+}
+const peers = new WeakMap<object, Peer>();
+const nobody: Peer = { bad: false };
 
 /** The user that a verified client certificate names: common name, and organizations as groups. */
-function certificateUser(socket: unknown): User | 'bad' | 'none' {
+function peerOf(socket: unknown, trusted: Trusted): Peer {
   const tls = socket as TLSSocket;
-  if (!(socket instanceof TLSSocket) && !tls?.getPeerX509Certificate) return 'none';
-  const known = certificates.get(tls);
-  if (known !== undefined) return known;
-  const certificate = tls.getPeerX509Certificate();
-  let user: User | 'bad' | 'none' = certificate ? 'bad' : 'none';
-  if (certificate && tls.authorized) {
-    const subject = parseSubject(certificate);
-    if (subject.name) user = { name: subject.name, groups: subject.groups };
+  if (!(socket instanceof TLSSocket) && !tls?.getPeerX509Certificate) return nobody;
+  let peer = peers.get(tls);
+  if (!peer) {
+    const certificate = tls.getPeerX509Certificate();
+    peer = certificate ? identified(certificate, tls.authorized, trusted) : nobody;
+    peers.set(tls, peer);
   }
-  certificates.set(tls, user);
-  return user;
+  return peer;
+}
+
+function identified(certificate: X509Certificate, authorized: boolean, trusted: Trusted): Peer {
+  const { name, groups } = parseSubject(certificate);
+  if (!authorized || !name) return { bad: true };
+  if (!trusted.proxies.size) return { user: { name, groups }, bad: false };
+  const root = rootOf(certificate);
+  const isClient = trusted.clients.has(root);
+  return {
+    ...(isClient ? { user: { name, groups } } : {}),
+    ...(trusted.proxies.has(root) ? { proxyName: name } : {}),
+    bad: false,
+  };
+}
+
+/** The fingerprint of the authority at the end of the chain. */
+function rootOf(certificate: X509Certificate): string {
+  let at = certificate;
+  for (let next = at.issuerCertificate; next && next.fingerprint256 !== at.fingerprint256; ) {
+    at = next;
+    next = at.issuerCertificate;
+  }
+  return at.fingerprint256;
 }
 
 function parseSubject(certificate: X509Certificate): { name: string | undefined; groups: string[] } {
@@ -119,16 +200,22 @@ function parseSubject(certificate: X509Certificate): { name: string | undefined;
 type Request = Http2ServerRequest | IncomingMessage;
 type Response = Http2ServerResponse;
 
-function base(
-  request: Request,
-  socket: any,
-): Pick<
-  Exchange,
-  'method' | 'path' | 'query' | 'search' | 'header' | 'headers' | 'certificate' | 'badCertificate' | 'remote'
-> {
+type Known =
+  | 'method'
+  | 'path'
+  | 'query'
+  | 'search'
+  | 'header'
+  | 'headers'
+  | 'certificate'
+  | 'proxyName'
+  | 'badCertificate'
+  | 'remote';
+
+function base(request: Request, socket: any, trusted: Trusted): Pick<Exchange, Known> {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
-  const user = certificateUser(socket);
+  const { user, proxyName, bad } = peerOf(socket, trusted);
   return {
     method: request.method ?? 'GET',
     path: mark < 0 ? url : url.slice(0, mark),
@@ -139,8 +226,9 @@ function base(
       return Array.isArray(value) ? value.join(',') : value;
     },
     headers: () => request.headers,
-    certificate: typeof user === 'string' ? undefined : user,
-    badCertificate: user === 'bad',
+    certificate: user,
+    proxyName,
+    badCertificate: bad,
     remote: socket?.remoteAddress ?? '',
   };
 }
@@ -159,13 +247,13 @@ function socketOf(session: any): unknown {
   return socket;
 }
 
-function exchangeOf(request: Http2ServerRequest, response: Response): Exchange {
+function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Trusted): Exchange {
   const session = (request as { stream?: { session?: object } }).stream?.session;
   const socket = session ? socketOf(session) : request.socket;
   let gone: AbortController | undefined;
   const acceptsGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   const exchange: Exchange = {
-    ...base(request, socket),
+    ...base(request, socket, trusted),
     extra: {},
     code: 0,
     sent: 0,
@@ -261,11 +349,11 @@ function streamOf(
 }
 
 /** An exchange whose answer, if there is one, is written to the bare socket. */
-function upgradeExchange(request: IncomingMessage, socket: Socket): Exchange {
+function upgradeExchange(request: IncomingMessage, socket: Socket, trusted: Trusted): Exchange {
   const gone = new AbortController();
   socket.on('close', () => gone.abort());
   const exchange: Exchange = {
-    ...base(request, socket),
+    ...base(request, socket, trusted),
     extra: {},
     code: 0,
     sent: 0,

@@ -129,6 +129,8 @@ export interface Certificates {
   tokenKeys: { privateKey: string; publicKey: string };
   /** The certificate of a name, made or renewed when needed. */
   certificate(name: string, subject: Subject): Promise<KeyPair>;
+  /** Who the API server is to the servers of aggregated APIs: an authority for this alone, and a certificate of it. */
+  frontProxy(): Promise<{ ca: KeyPair; client: KeyPair }>;
 }
 
 /** The certificates of a cluster, kept in `dir` under upstream's names (`ca.crt`, `apiserver.key`, `sa.key` …). */
@@ -153,13 +155,20 @@ export async function certificatesIn(dir: string, nowMs: number): Promise<Certif
     writeWhole(at('sa.key'), tokenKeys.privateKey);
     writeWhole(at('sa.pub'), tokenKeys.publicKey, 0o644);
   }
+  const certificate = async (name: string, subject: Subject, authority: KeyPair): Promise<KeyPair> => {
+    const known = load(name);
+    if (known && stillGood(known.cert, authority.cert, subject, nowMs)) return known;
+    return save(name, await issue(authority, subject, nowMs));
+  };
   return {
     ca,
     tokenKeys,
-    async certificate(name, subject) {
-      const known = load(name);
-      if (known && stillGood(known.cert, ca.cert, subject, nowMs)) return known;
-      return save(name, await issue(ca, subject, nowMs));
+    certificate: (name, subject) => certificate(name, subject, ca),
+    async frontProxy() {
+      const authority =
+        load('front-proxy-ca') ?? save('front-proxy-ca', await makeAuthority('front-proxy-ca', nowMs));
+      const subject = { commonName: 'front-proxy-client' };
+      return { ca: authority, client: await certificate('front-proxy-client', subject, authority) };
     },
   };
 }
