@@ -1,8 +1,8 @@
 import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
 import { type AnyObject, deepFreeze } from '../../machinery/meta.ts';
+import { decodeStored } from './stored.ts';
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * JSON with kind, apiVersion and metadata first, so that the resource version can be put in by cutting, without encoding
@@ -45,7 +45,7 @@ export class Entry {
   }
 
   static fromBytes(kind: Kind<any>, key: string, value: Uint8Array, revision: number): Entry {
-    return new Entry(kind, key, JSON.parse(decoder.decode(value)), revision);
+    return new Entry(kind, key, decodeStored(kind, key, value), revision);
   }
 
   /** The same object as of another revision: that at which it went. */
