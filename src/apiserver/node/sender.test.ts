@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { services } from '../../api/core/service.ts';
 import { issue, makeAuthority } from '../../cluster/node/certificates.ts';
 import { type ControlPlane, startControlPlane } from '../../testing/control-plane.ts';
@@ -11,6 +12,7 @@ let plane: ControlPlane;
 let server: Server;
 let port: number;
 let caBundle: string;
+let pair: { cert: string; key: string };
 let otherBundle: string;
 let connections = 0;
 const seen: { url: string; host: string; body: string }[] = [];
@@ -20,7 +22,7 @@ before(async () => {
   const authority = await makeAuthority('hooks', now);
   caBundle = Buffer.from(authority.cert).toString('base64');
   otherBundle = Buffer.from((await makeAuthority('other', now)).cert).toString('base64');
-  const pair = await issue(authority, { commonName: 'hook', hosts: ['hook.default.svc', '127.0.0.1'] }, now);
+  pair = await issue(authority, { commonName: 'hook', hosts: ['hook.default.svc', '127.0.0.1'] }, now);
   server = createServer(pair, async (request, response) => {
     let body = '';
     for await (const part of request.setEncoding('utf8')) body += part;
@@ -157,6 +159,45 @@ test('why there is no answer is said in words that people know', async () => {
     assert.equal(error.failure, reason, error.message);
     assert.match(error.message, message);
   }
+});
+
+test('who we are is shown to those who ask', async () => {
+  const now = Date.now();
+  const authority = await makeAuthority('clients', now);
+  const us = await issue(authority, { commonName: 'kube-apiserver' }, now);
+  const names: (string | undefined)[] = [];
+  const asking = createServer(
+    { ...pair, requestCert: true, rejectUnauthorized: false, ca: authority.cert },
+    (request, response) => {
+      const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+      names.push(subject?.CN as string | undefined);
+      response.end();
+    },
+  );
+  await new Promise<void>((resolve) => asking.listen(0, '127.0.0.1', resolve));
+  const url = `https://127.0.0.1:${(asking.address() as AddressInfo).port}/`;
+  await text({ url, caBundle });
+  await text({ url, caBundle, identity: us });
+  assert.deepEqual(names, [undefined, 'kube-apiserver']);
+  asking.closeAllConnections();
+  asking.close();
+});
+
+test('where a service leads', async () => {
+  const { client, server: api } = plane;
+  const external = { type: 'ExternalName', externalName: 'hooks.example.com' };
+  const metadata = { namespace: 'default', name: 'outside' };
+  await client(services).create({ metadata, spec: external });
+  const at = (name: string, port?: number) =>
+    api.registry.outbound.resolve({ service: { namespace: 'default', name, path: 'a/b', port } });
+  assert.deepEqual(at('outside', 8443), {
+    ...{ host: 'hooks.example.com', port: 8443, serverName: 'outside.default.svc' },
+    ...{ authority: 'outside.default.svc:8443', path: '/a/b' },
+  });
+  assert.deepEqual(at('hook'), {
+    ...{ host: '127.0.0.1', port, serverName: 'hook.default.svc' },
+    ...{ authority: 'hook.default.svc:443', path: '/a/b' },
+  });
 });
 
 test('a connection may become another protocol', async () => {
