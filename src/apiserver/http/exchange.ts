@@ -31,7 +31,12 @@ export interface Exchange {
   /** Bytes of the answer's body, where it was given as a whole. */
   sent: number;
   respond(code: number, headers: Record<string, string>, body: Uint8Array | string): void;
-  stream(code: number, headers: Record<string, string | string[]>): ResponseStream;
+  /** `paced`: small chunks that come close together may go with one write. */
+  stream(
+    code: number,
+    headers: Record<string, string | string[]>,
+    options?: { paced?: boolean },
+  ): ResponseStream;
 }
 
 export interface ResponseStream {

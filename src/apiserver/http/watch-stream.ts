@@ -97,11 +97,15 @@ export async function serveWatch(
   });
   try {
     const warning = warningHeader(context.warnings);
-    stream = exchange.stream(200, {
-      'content-type': type,
-      'cache-control': 'no-cache, private',
-      ...(warning ? { warning } : {}),
-    });
+    stream = exchange.stream(
+      200,
+      {
+        'content-type': type,
+        'cache-control': 'no-cache, private',
+        ...(warning ? { warning } : {}),
+      },
+      { paced: true },
+    );
     for (const chunk of early.splice(0)) stream.write(chunk);
     begun();
     const seconds = context.options.timeoutSeconds || 1800 + random() * 1800;

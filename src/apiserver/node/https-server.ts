@@ -15,6 +15,7 @@ import { gzip } from 'node:zlib';
 import { tooLarge } from '../../machinery/status.ts';
 import type { User } from '../context.ts';
 import type { Exchange, ResponseStream } from '../http/exchange.ts';
+import { Outbox, rounds } from './pacing.ts';
 
 export interface HttpsOptions {
   host: string;
@@ -289,9 +290,9 @@ function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Tr
       response.writeHead(code, merged);
       response.end(bytes);
     },
-    stream(code, headers) {
+    stream(code, headers, { paced = false } = {}) {
       exchange.code = code;
-      return streamOf(response, code, { ...exchange.extra, ...headers });
+      return streamOf(response, code, { ...exchange.extra, ...headers }, paced);
     },
   };
   return exchange;
@@ -315,10 +316,13 @@ async function readAll(request: Request, limit: number): Promise<Uint8Array> {
   });
 }
 
+const watchRounds = rounds();
+
 function streamOf(
   response: Response,
   code: number,
   headers: Record<string, string | string[]>,
+  paced: boolean,
 ): ResponseStream {
   response.writeHead(code, headers);
   (response as unknown as { flushHeaders?: () => void }).flushHeaders?.();
@@ -328,10 +332,20 @@ function streamOf(
     destroy(): void;
     writableNeedDrain: boolean;
   };
+  const outbox = new Outbox();
+  const send = () => {
+    const bytes = outbox.take();
+    if (bytes && !writable.destroyed) writable.write(bytes);
+  };
   return {
-    write: (chunk) => void (!writable.destroyed && writable.write(chunk as string)),
+    write(chunk) {
+      if (writable.destroyed) return;
+      if (!paced) return void writable.write(chunk as string);
+      outbox.add(chunk);
+      watchRounds.join(send);
+    },
     get pendingBytes() {
-      return (response as any).stream?.writableLength ?? writable.writableLength ?? 0;
+      return ((response as any).stream?.writableLength ?? writable.writableLength ?? 0) + outbox.bytes;
     },
     async drained() {
       if (this.pendingBytes < highWater || writable.destroyed) return;
@@ -340,7 +354,10 @@ function streamOf(
         response.once('close', resolve);
       });
     },
-    end: () => void (!writable.destroyed && writable.end()),
+    end() {
+      send();
+      if (!writable.destroyed) writable.end();
+    },
     destroy: () =>
       (response as any).stream?.destroy
         ? (response as any).stream.destroy()
