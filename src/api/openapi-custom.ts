@@ -101,7 +101,7 @@ const nullableValues = ({ additionalProperties: more }: JSONSchema): boolean =>
 
 /** What version 2 has no words for, or what kubectl would understand in another way. */
 function leftOut(name: string, schema: JSONSchema): boolean {
-  if (name === 'nullable' || junctors.includes(name)) return true;
+  if (name === 'nullable' || name === 'default' || junctors.includes(name)) return true;
   const anything = schema.nullable === true || schema[PRESERVE] === true;
   if (name === 'items' || name === 'properties') return anything;
   if (name !== 'type') return false;

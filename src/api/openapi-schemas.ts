@@ -59,7 +59,7 @@ function typeSchema(t: FieldSchema['t'], style: Style, used: (id: string) => voi
 function fieldSchema(field: FieldSchema, style: Style, used: (id: string) => void): Doc {
   const schema = typeSchema(field.t, style, used);
   const extra: Doc = {};
-  if (field.default !== undefined) extra.default = field.default;
+  if (field.default !== undefined && style.version === 3) extra.default = field.default;
   if (field.enum && style.version === 3) extra.enum = field.enum;
   if (field.keys) extra['x-kubernetes-list-map-keys'] = field.keys;
   if (field.list) extra['x-kubernetes-list-type'] = field.list;
