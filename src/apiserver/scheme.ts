@@ -65,6 +65,15 @@ export class Scheme {
     this.#sharing ??= Map.groupBy(this.#byResource.values(), (served) => served.storage);
     return this.#sharing.get(storage) ?? [];
   }
+  /** Custom resources, each once: in the version that is stored, where that is served, for it needs no conversion. */
+  custom(): Kind<any>[] {
+    return this.all()
+      .filter((served) => {
+        const forms = served.custom ? this.sharing(served.storage) : [];
+        return served === (forms.find(({ kind, storage }) => kind === storage) ?? forms[0]);
+      })
+      .map(({ kind }) => kind);
+  }
   all(): Served[] {
     return [...this.#byResource.values()];
   }

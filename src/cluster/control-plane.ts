@@ -163,11 +163,7 @@ export async function startControllers(
     log,
     client: api.clientFor('system:kube-controller-manager', []),
     kinds: allKinds,
-    dynamicKinds: () =>
-      api.server.registry.scheme
-        .all()
-        .filter((s) => s.custom)
-        .map((s) => s.kind),
+    dynamicKinds: () => api.server.registry.scheme.custom(),
     rootCA: certificates.ca.cert,
     clientFor: (name) =>
       api.clientFor(controllerUser(name), ['system:serviceaccounts', 'system:serviceaccounts:kube-system']),
