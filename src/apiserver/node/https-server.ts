@@ -54,7 +54,7 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
   const { cert, key, clientCA, proxyCA } = options;
   const trusted: Trusted = {
     clients: authoritiesOf(clientCA),
-    proxies: proxyCA ? authoritiesOf(proxyCA) : new Set(),
+    proxies: proxyCA ? authoritiesOf(proxyCA) : [],
   };
   const server: Http2SecureServer = createSecureServer({
     cert,
@@ -129,17 +129,15 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
   };
 }
 
-/** Whom we believe: fingerprints of authorities. */
+/** Whom we believe. */
 interface Trusted {
-  clients: ReadonlySet<string>;
-  proxies: ReadonlySet<string>;
+  clients: readonly X509Certificate[];
+  proxies: readonly X509Certificate[];
 }
 
-const authoritiesOf = (pem: string): Set<string> =>
-  new Set(
-    (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
-      (one) => new X509Certificate(one).fingerprint256,
-    ),
+const authoritiesOf = (pem: string): X509Certificate[] =>
+  (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
+    (one) => new X509Certificate(one),
   );
 
 /** Whom a connection's certificate names. */
@@ -167,24 +165,23 @@ function peerOf(socket: unknown, trusted: Trusted): Peer {
 function identified(certificate: X509Certificate, authorized: boolean, trusted: Trusted): Peer {
   const { name, groups } = parseSubject(certificate);
   if (!authorized || !name) return { bad: true };
-  if (!trusted.proxies.size) return { user: { name, groups }, bad: false };
-  const root = rootOf(certificate);
-  const isClient = trusted.clients.has(root);
+  if (!trusted.proxies.length) return { user: { name, groups }, bad: false };
   return {
-    ...(isClient ? { user: { name, groups } } : {}),
-    ...(trusted.proxies.has(root) ? { proxyName: name } : {}),
+    ...(isIssuedBy(certificate, trusted.clients) ? { user: { name, groups } } : {}),
+    ...(isIssuedBy(certificate, trusted.proxies) ? { proxyName: name } : {}),
     bad: false,
   };
 }
 
-/** The fingerprint of the authority at the end of the chain. */
-function rootOf(certificate: X509Certificate): string {
-  let at = certificate;
-  for (let next = at.issuerCertificate; next && next.fingerprint256 !== at.fingerprint256; ) {
-    at = next;
-    next = at.issuerCertificate;
+/** Whether one of the authorities stands above a certificate. Of the chain, there is what the client has sent: often nothing. */
+function isIssuedBy(certificate: X509Certificate, authorities: readonly X509Certificate[]): boolean {
+  let at: X509Certificate | undefined = certificate;
+  for (let depth = 0; at && depth < 10; depth++) {
+    const issued = at;
+    if (authorities.some((ca) => issued.checkIssued(ca) && issued.verify(ca.publicKey))) return true;
+    at = at.issuerCertificate;
   }
-  return at.fingerprint256;
+  return false;
 }
 
 function parseSubject(certificate: X509Certificate): { name: string | undefined; groups: string[] } {
