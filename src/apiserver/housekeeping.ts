@@ -8,18 +8,21 @@ const compactEveryMs = 300_000;
 const repairEveryMs = 180_000;
 
 /**
- * What the server does by itself: forgets events after an hour, and the store's history after five to ten minutes; looks
- * after the addresses and ports of services.
+ * What the server does by itself: forgets events after an hour, and the store's history after five to ten minutes, or what
+ * it was told; looks after the addresses and ports of services.
  */
 export function housekeeping(server: ApiServer, allocator: ServiceAllocator, signal: AbortSignal): void {
   const { registry, log } = server;
   const { clock, store, caches } = registry;
   let previous = 0;
 
+  const { history } = server.options;
+
   async function compact(): Promise<void> {
     const revision = store.revision;
-    if (previous > store.compactRevision) {
-      await store.compact(previous).catch((error) => {
+    const target = history ? server.times.beyond(history) : previous;
+    if (target > store.compactRevision) {
+      await store.compact(target).catch((error) => {
         if (!(error instanceof CompactedError)) log.error('compaction failed', { error: String(error) });
       });
     }
@@ -52,7 +55,9 @@ export function housekeeping(server: ApiServer, allocator: ServiceAllocator, sig
     });
     signal.addEventListener('abort', () => timer.cancel(), { once: true });
   };
-  every(compactEveryMs, compact);
+  // A window is kept to about a tenth.
+  const compactMs = history ? ('ms' in history ? Math.max(1000, history.ms / 10) : 60_000) : compactEveryMs;
+  every(Math.min(compactEveryMs, compactMs), compact);
   every(60_000, expireEvents);
   every(repairEveryMs, () => allocator.repair());
 }

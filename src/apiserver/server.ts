@@ -8,6 +8,7 @@ import { eventsV1 } from '../api/events/event.ts';
 import { typeFacts } from '../api/facts.gen.ts';
 import { createClient } from '../client/typed.ts';
 import type { Clock, Random } from '../machinery/clock.ts';
+import type { HistoryWindow } from '../machinery/history.ts';
 import type { Kind } from '../machinery/kind.ts';
 import type { Log } from '../machinery/log.ts';
 import type { Store } from '../machinery/store.ts';
@@ -31,6 +32,7 @@ import { Health } from './health/health.ts';
 import { housekeeping } from './housekeeping.ts';
 import { inProcessTransport } from './in-process.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
+import { RevisionTimes } from './history/times.ts';
 import { type ClientIdentity, createOutbound, type Outbound, type Sender } from './outbound/outbound.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
@@ -70,6 +72,8 @@ export interface ApiServerOptions extends ServiceRanges {
 /** The API server without its sockets: what requests are performed on. */
 export interface ApiServer extends AsyncDisposable {
   registry: Registry;
+  /** How much of the past is kept; five to ten minutes unless told. */
+  history?: HistoryWindow;
   handlers: SubresourceHandlers;
   authorizer: Authorizer;
   tokens: TokenAuthority;
@@ -91,6 +95,8 @@ export interface ApiServer extends AsyncDisposable {
 /** What `eventsV1` and the older HPA say is kept in one form, and converted on the way. */
 const aliases: { kind: Kind<any>; storage: Kind<any>; conversion: Conversion }[] = [
   { kind: eventsV1, storage: events, conversion: eventConversion },
+  /** When revisions were made. */
+  times: RevisionTimes;
   { kind: horizontalPodAutoscalersV1, storage: horizontalPodAutoscalers, conversion: autoscalingConversion },
 ];
 
@@ -198,6 +204,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   addChecks(server);
   const self = createClient(
     inProcessTransport(
+    times: new RevisionTimes(store, clock, stop.signal),
       server,
       { name: 'system:apiserver', groups: ['system:masters'] },
       'kube-apiserver/v1.36.2',

@@ -1,5 +1,9 @@
-/** What an API server can be told, by upstream's flags of the same names. */
+import type { HistoryWindow } from '../machinery/history.ts';
+
+/** What an API server can be told, mostly by upstream's flags of the same names. */
 export interface ApiServerSettings {
+  /** How much of the past is kept. */
+  history?: HistoryWindow;
   maxRequestsInflight?: number;
   maxMutatingRequestsInflight?: number;
   /** How long it goes on, not ready, before it ends. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import { type RequestHeaderTrust, requestHeaderDefaults } from '../apiserver/authn/request-header.ts';
+import { historyPaths } from '../apiserver/history/paths.ts';
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
 import { openApiPaths } from '../apiserver/http/openapi.ts';
@@ -73,6 +74,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     maxInFlight: (settings.maxRequestsInflight ?? 400) + (settings.maxMutatingRequestsInflight ?? 200),
     ...(settings.audit ? { audit: auditFrom(settings.audit, log.child({ component: 'audit' })) } : {}),
     ...{ requestHeader, proxyIdentity, clientCA: certificates.ca.cert },
+    ...(settings.history ? { history: settings.history } : {}),
     descriptions: readDescriptions,
   });
   const clientFor = (name: string, groups: string[]) =>
@@ -94,7 +96,13 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     ],
   });
   const closing = new AbortController();
-  const paths = [...options.paths, ...builtInPaths, metricsPaths(processMetrics), openApiPaths()];
+  const paths = [
+    ...options.paths,
+    historyPaths,
+    ...builtInPaths,
+    metricsPaths(processMetrics),
+    openApiPaths(),
+  ];
   const answer = (exchange: Exchange) =>
     handle(server, exchange, { paths, connectors: options.connectors, closing: closing.signal });
   const https: HttpsServer[] = [];

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { requestHeaderDefaults } from '../apiserver/authn/request-header.ts';
 import type { ApiServerSettings, AuditSettings } from '../cluster/api-settings.ts';
+import { type HistoryWindow, parseWindow } from '../machinery/history.ts';
 import { UserError } from './command.ts';
 
 interface ApiFlag {
@@ -12,6 +13,11 @@ interface ApiFlag {
 }
 
 export const apiFlags: ApiFlag[] = [
+  {
+    name: 'history',
+    value: '1h|N|N MB',
+    help: 'how much of the past is kept for "kubectl get --at" and "wherry diff": a time, revisions, or a size of the store (default: 5 to 10 minutes)',
+  },
   {
     name: 'max-requests-inflight',
     value: 'N',
@@ -127,6 +133,7 @@ export function apiSettings(given: object): ApiServerSettings {
     maxRequestsInflight: whole('max-requests-inflight'),
     maxMutatingRequestsInflight: whole('max-mutating-requests-inflight'),
     shutdownDelayMs: duration('shutdown-delay-duration'),
+    ...(text('history') ? { history: historyWindow(text('history')!) } : {}),
     ...(audit ? { audit } : {}),
     ...(requestHeaderCA
       ? {
@@ -142,6 +149,14 @@ export function apiSettings(given: object): ApiServerSettings {
       : {}),
     ...(certFile && keyFile ? { proxyClient: { certFile, keyFile } } : {}),
   };
+}
+
+function historyWindow(text: string): HistoryWindow {
+  try {
+    return parseWindow(text);
+  } catch (error) {
+    throw new UserError(`--history: ${(error as Error).message}.`, 2);
+  }
 }
 
 interface Reader {

@@ -13,6 +13,7 @@ const loaders: Record<string, () => Promise<{ [name: string]: Subcommand }>> = {
   trace: () => import('./trace.ts') as never,
   why: () => import('./why.ts') as never,
   kubectl: () => import('./kubectl.ts') as never,
+  diff: () => import('./diff.ts') as never,
   snapshot: () => import('./snapshot.ts') as never,
   completion: () => import('./completion.ts') as never,
   apiserver: () => import('./components.ts') as never,

@@ -8,6 +8,7 @@ export const summaries: Record<string, string> = {
   load: 'import an image archive into the node',
   trace: "the eight steps of a pod's life, as they happened",
   why: 'why a pod is, or is not, on a node',
+  diff: 'who changed an object, what, and when',
   snapshot: 'save the state into a file, and make a cluster of it again',
   kubectl: 'the command line of Kubernetes',
   completion: 'a completion script for bash, zsh or fish',

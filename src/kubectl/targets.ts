@@ -2,10 +2,10 @@
 import type { ApiResource } from '../client/discovery.ts';
 import { qualifiedName } from '../client/discovery.ts';
 import type { AnyObject } from '../machinery/meta.ts';
-import { isNotFound, isStatusError } from '../machinery/status.ts';
+import { isNotFound, isStatusError, notFound } from '../machinery/status.ts';
 import type { Context } from './command.ts';
 import { KubectlError } from './errors.ts';
-import { type Kube, NoMatchError } from './kube.ts';
+import { type Kube, type More, NoMatchError } from './kube.ts';
 import { type Manifest, readManifests } from './manifests.ts';
 import { isTable, type Table } from './printers/table.ts';
 
@@ -286,6 +286,8 @@ export interface FetchOptions {
   latest?: boolean;
   ignoreNotFound?: boolean;
   includeObject?: 'Object';
+  /** As of this revision, instead of now. */
+  at?: string | undefined;
 }
 
 /** What one target gave: an object, or a table of them. */
@@ -314,7 +316,12 @@ export async function fetchTargets(
 
 async function* fetchTarget(kube: Kube, target: Target, options: FetchOptions): AsyncGenerator<Fetched> {
   const { resource, namespace } = target;
-  const { accept, latest, includeObject } = options;
+  const { accept, latest, includeObject, at } = options;
+  const exact = at ? { resourceVersion: at, resourceVersionMatch: 'Exact' as const } : {};
+  if (target.type !== 'list' && at) {
+    yield await pastOf(kube, target, { accept, includeObject, ...exact });
+    return;
+  }
   if (target.type !== 'list') {
     const object =
       target.type === 'object' && !latest
@@ -334,6 +341,7 @@ async function* fetchTarget(kube: Kube, target: Target, options: FetchOptions): 
         fieldSelector,
         limit: options.chunkSize || undefined,
         continue: more,
+        ...(more ? {} : exact),
       })
       .catch((error) => {
         throw unlisted(error, target);
@@ -346,6 +354,23 @@ async function* fetchTarget(kube: Kube, target: Target, options: FetchOptions): 
       }
     more = (page.metadata as { continue?: string })?.continue || undefined;
   } while (more);
+}
+
+/** One object as it was: only lists can be read as of a revision. Throws NotFound when it was not there. */
+async function pastOf(
+  kube: Kube,
+  target: Exclude<Target, { type: 'list' }>,
+  options: More,
+): Promise<Fetched> {
+  const { resource, namespace, name } = target;
+  const page: AnyObject = await kube.list(resource, namespace, {
+    ...options,
+    fieldSelector: `metadata.name=${name}`,
+  });
+  if (isTable(page) && page.rows.length) return { ...target, object: page };
+  const item = isTable(page) ? undefined : page.items?.[0];
+  if (!item) throw notFound(resource, name);
+  return { ...target, object: { apiVersion: itemVersion(page), kind: itemKind(page), ...item } };
 }
 
 /** What was asked for, before the server's words about it. */

@@ -6,7 +6,7 @@ import type { ClusterConfig } from '../config.ts';
 
 /** Opens what `--store` names; `dir` is where the embedded one is. */
 export async function openStore(kind: ClusterConfig['store'], dir: string): Promise<Store> {
-  if (kind === 'memory') return memoryStore();
+  if (kind === 'memory') return memoryStore(Date.now);
   if (kind === 'embedded') {
     await takeOverFormat1(dir);
     return embeddedStore(dir);

@@ -1,8 +1,10 @@
+import { parseMoment } from '../../machinery/history.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { isNotFound } from '../../machinery/status.ts';
 import { type Context, command } from '../command.ts';
 import { KubectlError, throwAll, UsageError } from '../errors.ts';
 import { type FlagValues, flag } from '../flags.ts';
+import type { Kube } from '../kube.ts';
 import { filenameFlags } from '../manifests.ts';
 import { fileProblem, type ObjectPrinter, objectFormats, objectPrinter, outputFlags } from '../output.ts';
 import { parseColumnFile, parseColumnSpec } from '../printers/custom-columns.ts';
@@ -21,6 +23,9 @@ const flags = {
   ...filenameFlags('identifying the resource to get from a server'),
   ...outputFlags,
   output: flag.string(`Output format. One of: (${getFormats.join(', ')}).`, { short: 'o' }),
+  at: flag.string(
+    'Show what was at this revision (4711), time (2026-01-02T03:04:05Z), or so long ago (10m): Wherry only.',
+  ),
   'all-namespaces': flag.bool('If present, list the objects across all namespaces.', { short: 'A' }),
   'chunk-size': flag.int('Return large lists in chunks of this size; 0 for all at once.', { default: 500 }),
   'field-selector': flag.string("Selector (field query) to filter on, supports '=', '==', and '!='."),
@@ -79,6 +84,8 @@ function check(context: GetContext): void {
     if (f.output) throw new KubectlError('--raw and --output are mutually exclusive');
     return;
   }
+  if (f.at && (f.watch || f['watch-only'] || f.subresource))
+    throw new KubectlError('--at may not be used with --watch, --watch-only or --subresource');
   for (const name of ['watch', 'watch-only'] as const)
     if (f[name] && f['sort-by'])
       context.err.line(
@@ -96,6 +103,28 @@ function check(context: GetContext): void {
     throw new KubectlError(`--show-labels option cannot be used with ${f.output} printer`);
   if (f['output-watch-events'] && !f.watch && !f['watch-only'])
     throw new KubectlError('--output-watch-events option can only be used with --watch or --watch-only');
+}
+
+/** The revision that `--at` names, as the server knows it. */
+async function revisionOf(
+  kube: Kube,
+  { flags: { at }, environment, signal }: GetContext,
+): Promise<string | undefined> {
+  if (!at) return undefined;
+  try {
+    const moment = parseMoment(at, environment.clock.now());
+    const text = 'revision' in moment ? String(moment.revision) : new Date(moment.timeMs).toISOString();
+    const path = `/wherry/history?at=${encodeURIComponent(text)}`;
+    const response = await kube.rest.send({ method: 'GET', path, signal });
+    const body = JSON.parse(await response.text());
+    if (response.status === 404)
+      throw new KubectlError('--at: this server keeps no history; it is not Wherry');
+    if (response.status >= 400) throw new KubectlError(`--at: ${body.message}`);
+    return String(body.at);
+  } catch (error) {
+    if (error instanceof RangeError) throw new KubectlError(`--at: ${error.message}`);
+    throw error;
+  }
 }
 
 async function raw(context: GetContext): Promise<void> {
@@ -147,6 +176,7 @@ async function printTables(context: GetContext): Promise<void> {
     ignoreNotFound: f['ignore-not-found'],
     latest: true,
     includeObject: sortBy ? 'Object' : undefined,
+    at: await revisionOf(kube, context),
   });
   const problems = [...errors, ...failed];
   if (sortBy) for (const { object } of found) if (isTable(object)) sortTable(object, sortBy);
@@ -195,10 +225,12 @@ export function tableOf(object: AnyObject | Table, nowMs: number): Table {
 async function printObjects(context: GetContext): Promise<void> {
   const { flags: f } = context;
   const { targets, errors, single } = await resolveTargets(context, targetOptions(context));
-  const { found, errors: failed } = await fetchTargets(await context.kube(), targets, {
+  const kube = await context.kube();
+  const { found, errors: failed } = await fetchTargets(kube, targets, {
     chunkSize: f['sort-by'] ? 0 : f['chunk-size'],
     ignoreNotFound: f['ignore-not-found'],
     latest: true,
+    at: await revisionOf(kube, context),
   });
   const problems = [...errors, ...failed];
   if (single && failed.length) throw failed[0];
