@@ -1,14 +1,6 @@
-import type { CelProgram } from '../../machinery/cel/compile.ts';
 import type { FieldError, FieldPath } from '../../machinery/status.ts';
 import { type Compiled, compileExpression } from './expressions.ts';
 import type { MatchCondition } from './v1.gen.ts';
-
-/** Compiles a condition of a webhook. Throws where it cannot be compiled: it was checked when the webhook was made. */
-export function compileCondition(expression: string): CelProgram {
-  const { program, problem } = compileMatchCondition(expression, false);
-  if (!program) throw new Error(problem);
-  return program;
-}
 
 /** Compiles a condition of a webhook, or of a policy that has `params`. */
 export const compileMatchCondition = (expression: string, params: boolean): Compiled =>

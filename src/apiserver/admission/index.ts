@@ -1,4 +1,6 @@
 import { privilegeEscalation } from '../authz/escalation.ts';
+import { mutatingPolicies } from '../policies/mutating.ts';
+import { validatingPolicies } from '../policies/validating.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
 import { mutatingWebhooks } from '../webhooks/mutating.ts';
 import type { Observe } from '../webhooks/outcome.ts';
@@ -31,7 +33,9 @@ export const admissionChain = (registry: Registry, observeWebhook: Observe = () 
     defaultIngressClass(caches),
     privilegeEscalation(authorizer),
     // Policies, in either phase, come before webhooks.
+    mutatingPolicies(registry),
     mutatingWebhooks(registry, observeWebhook),
+    validatingPolicies(registry),
     validatingWebhooks(registry, observeWebhook),
     resourceQuota(registry),
   ];

@@ -4,6 +4,8 @@ import type { AnyObject } from '../../machinery/meta.ts';
 import { badRequest, forbidden, internalError, type StatusError } from '../../machinery/status.ts';
 import type { Callee } from '../outbound/outbound.ts';
 import { postReview, ReviewError } from '../outbound/review.ts';
+import { authorizerVariables, variablesOf } from '../policies/activation.ts';
+import { conditionsHold } from '../policies/evaluation.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Attributes, requestOf } from './attributes.ts';
 import type { Hook } from './hooks.ts';
@@ -52,9 +54,13 @@ export async function invocationOf<T extends Webhook>(
   const matched = matchRules(scheme, webhook.rules, attributes, webhook.matchPolicy !== 'Exact');
   if (!matched || !namespaceMatches(caches, hook.namespaceSelector, attributes)) return undefined;
   const asked = await inForm(attributes, matched);
-  if (conditions) {
+  if (conditions.length) {
     const { object, old } = asked;
-    const holds = conditions.hold({ object, oldObject: old, request: requestOf(attributes, matched) });
+    const request = requestOf(attributes, matched);
+    const holds = conditionsHold(conditions, {
+      ...variablesOf({ object, oldObject: old, request }),
+      ...authorizerVariables(registry.authorizer, attributes),
+    });
     if (holds === false) return undefined;
     if (holds instanceof Error) {
       if (webhook.failurePolicy === 'Ignore') return undefined;

@@ -1,4 +1,6 @@
 // The webhooks of all configurations, as the caches have them now, in the order in which they are called.
+import type { Compiled } from '../../api/admissionregistration/expressions.ts';
+import { compileMatchCondition } from '../../api/admissionregistration/match-conditions.ts';
 import { mutatingWebhookConfigurations } from '../../api/admissionregistration/mutating-webhook-configuration.ts';
 import type {
   MutatingWebhook,
@@ -11,7 +13,6 @@ import type { Kind } from '../../machinery/kind.ts';
 import { labelSelectorRequirements, type Requirement } from '../../machinery/selectors.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { Conditions } from './conditions.ts';
 
 export interface Hook<T = ValidatingWebhook | MutatingWebhook> {
   webhook: T;
@@ -21,7 +22,8 @@ export interface Hook<T = ValidatingWebhook | MutatingWebhook> {
   id: string;
   namespaceSelector: Requirement[];
   objectSelector: Requirement[];
-  conditions: Conditions | undefined;
+  /** All must hold for it to be called. */
+  conditions: readonly Compiled[];
 }
 
 type Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration;
@@ -63,7 +65,7 @@ function hooks({ metadata, webhooks = [] }: Configuration): Hook[] {
       id: `${metadata.name}/${webhook.name}/${n}`,
       namespaceSelector: labelSelectorRequirements(namespaceSelector),
       objectSelector: labelSelectorRequirements(objectSelector),
-      conditions: matchConditions.length ? new Conditions(matchConditions) : undefined,
+      conditions: matchConditions.map(({ expression }) => compileMatchCondition(expression.trim(), false)),
     };
   });
 }

@@ -1,16 +1,14 @@
 import type { MutatingWebhook } from '../../api/admissionregistration/v1.gen.ts';
-import { cannotHandle, checkFields } from '../../machinery/decode.ts';
 import { type AnyObject, clone, equal } from '../../machinery/meta.ts';
 import { jsonPatch } from '../../machinery/patch/json.ts';
 import { internalError, isStatusError } from '../../machinery/status.ts';
-import type { Admission, Context } from '../context.ts';
-import { typeIdOf } from '../http/encode.ts';
+import type { Admission } from '../context.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
 import { attributesOf } from './attributes.ts';
 import { type Invocation, invocationOf, isExempt } from './call.ts';
 import { type Hook, mutatingHooks } from './hooks.ts';
-import { convertTo } from './match.ts';
 import { type Observe, outcomeOf } from './outcome.ts';
+import { keepManagedFields, received } from './received.ts';
 
 const NAME = 'MutatingAdmissionWebhook';
 
@@ -126,14 +124,13 @@ async function askOne(
   return noted(!equal(before, admission.object));
 }
 
-/** The object after a webhook's patch: read as if it had come from a client, in the form in which the webhook had it. */
+/** The object after a webhook's patch. */
 async function patched(
   registry: Registry,
   { asked, matched }: Invocation,
   patch: unknown[],
-  { context, type }: Admission,
+  admission: Admission,
 ): Promise<AnyObject> {
-  const served = matched.served ?? context.served;
   let draft: AnyObject;
   try {
     draft = clone(jsonPatch(asked.object!, patch));
@@ -141,35 +138,5 @@ async function patched(
     if (!isStatusError(error)) throw error;
     throw internalError(error.status.details?.causes?.[0]?.message ?? error.message);
   }
-  if (typeof draft !== 'object' || draft === null || Array.isArray(draft))
-    throw internalError('the patched object is not an object');
-  const { kind } = served;
-  const typeId = type ? typeIdOf(registry.scheme, draft.apiVersion ?? '', type.kind) : kind.type;
-  if (typeId) {
-    const { errors } = checkFields(draft, typeId, registry.schemas, { types: !served.custom });
-    if (errors.length) throw internalError(cannotHandle(kind.kind, kind.version, errors[0]!).message);
-  }
-  draft.metadata ??= {};
-  if (type) return draft;
-  kind.rules.defaults?.(draft);
-  return matched.served ? { ...(await convertTo(served, context.served, draft)) } : draft;
-}
-
-/** A webhook that writes nonsense into managedFields has none of it stored. */
-function keepManagedFields(context: Context, before: AnyObject, now: AnyObject): void {
-  const fields = now.metadata.managedFields as unknown;
-  if (fields === undefined || fields === before.metadata?.managedFields) return;
-  const good = (entry: any) =>
-    (entry?.operation === 'Apply' || entry?.operation === 'Update') &&
-    typeof entry.apiVersion === 'string' &&
-    entry.fieldsType === 'FieldsV1' &&
-    typeof entry.fieldsV1 === 'object' &&
-    entry.fieldsV1 !== null;
-  if (Array.isArray(fields) && fields.every(good)) return;
-  const { managedFields } = before.metadata;
-  if (managedFields) now.metadata.managedFields = managedFields;
-  else delete now.metadata.managedFields;
-  context.warnings.push(
-    '.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: an entry is not valid',
-  );
+  return received(registry, draft, matched, admission);
 }
