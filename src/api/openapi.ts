@@ -15,6 +15,8 @@ export interface OpenAPISource {
   custom?: readonly { kind: Kind; schema?: JSONSchema }[];
   /** Version of the server, `v1.36.2`. */
   version: string;
+  /** Adds to version 2 what others serve. */
+  extend?: (doc: Doc) => Doc;
   /** What is said of types, read when a document is made. */
   texts?: (() => Texts | undefined) | undefined;
 }
@@ -29,8 +31,8 @@ export interface OpenAPI {
   v2Json(): Document;
   /** gnostic's openapi.v2.Document, which kubectl asks for. */
   v2Protobuf(): Document;
-  /** `/openapi/v3`: where the documents are. */
-  v3Index(): Document;
+  /** `/openapi/v3`: where the documents are; `more` are those of others. */
+  v3Index(more?: Record<string, { serverRelativeURL: string }>): Document;
   /** The document of `api/v1`, `apis/apps/v1`; undefined where there is no such group version. */
   v3(groupVersion: string): Document | undefined;
 }
@@ -123,18 +125,19 @@ const pathOf = (kind: Kind): string => (kind.group ? `apis/${apiVersionOf(kind)}
 
 /** The documents for one set of kinds, each made when it is first asked for. Make a new one when the set changes. */
 export function openAPI(source: OpenAPISource): OpenAPI {
-  const v2 = once(() => buildV2(source));
+  const { extend = (doc) => doc } = source;
+  const v2 = once(() => extend(buildV2(source)));
   const groupVersions = new Set([...source.kinds, ...(source.custom ?? []).map((c) => c.kind)].map(pathOf));
   const v3 = new Map([...groupVersions].map((gv) => [gv, once(() => json(buildV3(source, gv)))]));
   return {
     v2Json: once(() => json(v2())),
     v2Protobuf: once(() => documentOf(encodeOpenAPIV2(v2()))),
-    v3Index: once(() => {
+    v3Index(more = {}) {
       const paths: Doc = {};
-      for (const gv of [...groupVersions].sort())
-        paths[gv] = { serverRelativeURL: `/openapi/v3/${gv}?hash=${v3.get(gv)!().etag}` };
+      for (const gv of [...groupVersions, ...Object.keys(more)].sort())
+        paths[gv] = more[gv] ?? { serverRelativeURL: `/openapi/v3/${gv}?hash=${v3.get(gv)!().etag}` };
       return json({ paths });
-    }),
+    },
     v3: (groupVersion) => v3.get(groupVersion)?.(),
   };
 }

@@ -14,7 +14,9 @@ import type { Log } from '../machinery/log.ts';
 import type { Store } from '../machinery/store.ts';
 import { noTrace, type Tracer } from '../machinery/trace.ts';
 import { admissionChain } from './admission/index.ts';
-import { noRemotes, type Remotes } from './aggregation/remotes.ts';
+import { type Aggregation, startAggregation } from './aggregation/aggregation.ts';
+import { RemoteOpenAPI } from './aggregation/remote-openapi.ts';
+import { Remotes } from './aggregation/remotes.ts';
 import { type ServiceRanges, serviceAllocator } from './allocation/service.ts';
 import { type AuditorOptions, createAuditor } from './audit/auditor.ts';
 import type { Auditor } from './audit/trail.ts';
@@ -25,15 +27,17 @@ import { Caches } from './cache/caches.ts';
 import type { User } from './context.ts';
 import { aliasView, autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
 import { customResources } from './crd/custom-resources.ts';
+import { Catalog } from './discovery/catalog.ts';
 import { FlowControl } from './flow-control/flow-control.ts';
-import { type Maintenance, maintainFlowControl } from './flow-control/maintain.ts';
+import { maintainFlowControl } from './flow-control/maintain.ts';
 import { addChecks } from './health/checks.ts';
 import { Health } from './health/health.ts';
+import { RevisionTimes } from './history/times.ts';
 import { housekeeping } from './housekeeping.ts';
 import { inProcessTransport } from './in-process.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
-import { RevisionTimes } from './history/times.ts';
 import { type ClientIdentity, createOutbound, type Outbound, type Sender } from './outbound/outbound.ts';
+import type { ReconcileLoop } from './reconcile.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
 import { Scheme } from './scheme.ts';
@@ -67,13 +71,13 @@ export interface ApiServerOptions extends ServiceRanges {
   proxyIdentity?: ClientIdentity;
   /** PEM: the authority of client certificates, published for those servers. */
   clientCA?: string;
+  /** How much of the past is kept; five to ten minutes unless told. */
+  history?: HistoryWindow;
 }
 
 /** The API server without its sockets: what requests are performed on. */
 export interface ApiServer extends AsyncDisposable {
   registry: Registry;
-  /** How much of the past is kept; five to ten minutes unless told. */
-  history?: HistoryWindow;
   handlers: SubresourceHandlers;
   authorizer: Authorizer;
   tokens: TokenAuthority;
@@ -84,9 +88,14 @@ export interface ApiServer extends AsyncDisposable {
   auditor: Auditor | undefined;
   /** Groups that other servers serve. */
   remotes: Remotes;
+  remoteOpenAPI: RemoteOpenAPI;
+  /** All that is served, also by others. */
+  catalog: Catalog;
   /** `leaving`: no longer ready, but all is served as before; `draining`: what is under way is finished. */
   phase: 'serving' | 'leaving' | 'draining';
   options: ApiServerOptions;
+  /** When revisions were made. */
+  times: RevisionTimes;
   log: Log;
   /** Names of start steps that are not done yet: /readyz shows them. */
   pending: Set<string>;
@@ -95,8 +104,6 @@ export interface ApiServer extends AsyncDisposable {
 /** What `eventsV1` and the older HPA say is kept in one form, and converted on the way. */
 const aliases: { kind: Kind<any>; storage: Kind<any>; conversion: Conversion }[] = [
   { kind: eventsV1, storage: events, conversion: eventConversion },
-  /** When revisions were made. */
-  times: RevisionTimes;
   { kind: horizontalPodAutoscalersV1, storage: horizontalPodAutoscalers, conversion: autoscalingConversion },
 ];
 
@@ -166,7 +173,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics: metrics.registry,
     totalSeats: options.maxInFlight ?? 600,
   });
-  let maintenance: Maintenance | undefined;
+  const loops: ReconcileLoop[] = [];
+  const remotes = new Remotes(caches, registry.outbound, options.proxyIdentity);
+  const catalog = new Catalog({
+    scheme,
+    services: () => remotes.all(),
+    remote: (service) => aggregation?.discovery.of(service),
+  });
+  let aggregation: Aggregation | undefined;
+  scheme.onChange(() => catalog.forget());
   const server: ApiServer = {
     registry,
     authorizer,
@@ -182,17 +197,21 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         reason: (attributes) =>
           attributes.user.groups.includes('system:masters') ? '' : authorizer.rbac.reason(attributes),
       }),
-    remotes: noRemotes,
+    remotes,
+    remoteOpenAPI: new RemoteOpenAPI(remotes, registry.outbound, clock, log),
+    catalog,
     phase: 'serving',
     tokens,
     options,
+    times: new RevisionTimes(store, clock, stop.signal),
     log,
     handlers: subresourceHandlers(tokens, authorizer),
     pending: new Set(['start']),
     async [Symbol.asyncDispose]() {
       stop.abort();
       flow.stop();
-      maintenance?.stop();
+      for (const loop of loops) loop.stop();
+      aggregation?.stop();
       options.sender?.close();
       caches.stop();
       await server.auditor?.close();
@@ -204,13 +223,20 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   addChecks(server);
   const self = createClient(
     inProcessTransport(
-    times: new RevisionTimes(store, clock, stop.signal),
       server,
       { name: 'system:apiserver', groups: ['system:masters'] },
       'kube-apiserver/v1.36.2',
     ),
   );
-  maintenance = maintainFlowControl(flow, self, clock, log);
-  await maintenance.settled;
+  aggregation = startAggregation({
+    ...{ registry, remotes, client: self, identity: options.proxyIdentity, log, metrics },
+    info: { clientCA: options.clientCA, requestHeader: options.requestHeader },
+    onDiscovery: () => catalog.forget(),
+  });
+  loops.push(
+    maintainFlowControl(flow, self, clock, log),
+    ...aggregation.loops,
+  );
+  await Promise.all(loops.map((loop) => loop.first));
   return server;
 }

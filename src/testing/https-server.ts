@@ -6,6 +6,7 @@ import { builtInPaths } from '../apiserver/http/paths.ts';
 import { metricsPaths } from '../apiserver/metrics/paths.ts';
 import { serveHttps } from '../apiserver/node/https-server.ts';
 import { shutDown } from '../apiserver/node/shutdown.ts';
+import { createUpgradeHandler } from '../apiserver/node/streams/index.ts';
 import { issue, makeAuthority } from '../cluster/node/certificates.ts';
 import { processMetrics } from '../cluster/node/platform.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -72,7 +73,7 @@ export async function serveControlPlane(plane: ControlPlane): Promise<HttpsPlane
     clientCA: authority.cert,
     proxyCA: plane.server.options.requestHeader?.ca,
     handle: (exchange) => handle(plane.server, exchange, { paths, connectors: [], closing: closing.signal }),
-    upgrade: async (_exchange, _request, socket) => void socket.destroy(),
+    upgrade: createUpgradeHandler(plane.server, { find: () => undefined }),
   });
   const identity = (commonName: string, organizations: string[] = []) =>
     issue(authority, { commonName, organizations }, now);

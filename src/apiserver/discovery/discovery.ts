@@ -1,5 +1,5 @@
 import type { Kind, Subresource } from '../../machinery/kind.ts';
-import type { Scheme } from '../scheme.ts';
+import type { Group, GroupVersion } from './catalog.ts';
 
 /** Kubernetes' own order of versions: v2, v1, v1beta2, v1beta1, v1alpha1, then by name. */
 export function compareVersions(a: string, b: string): number {
@@ -10,33 +10,6 @@ export function compareVersions(a: string, b: string): number {
   return rank(y) - rank(x) || Number(y[1]) - Number(x[1]) || Number(y[3] ?? 0) - Number(x[3] ?? 0);
 }
 
-export interface Group {
-  name: string;
-  versions: { version: string; kinds: Kind<any>[] }[];
-}
-
-/** Everything that is served, by group and version: the core group first, then as registered. */
-export function groupsOf(scheme: Scheme): Group[] {
-  const groups = new Map<string, Map<string, Kind<any>[]>>();
-  for (const { kind } of scheme.all()) {
-    if (!groups.has(kind.group)) groups.set(kind.group, new Map());
-    const versions = groups.get(kind.group)!;
-    if (!versions.has(kind.version)) versions.set(kind.version, []);
-    versions.get(kind.version)!.push(kind);
-  }
-  return [...groups]
-    .map(([name, versions]) => ({
-      name,
-      versions: [...versions]
-        .map(([version, kinds]) => ({
-          version,
-          kinds: kinds.toSorted((a, b) => (a.plural < b.plural ? -1 : 1)),
-        }))
-        .toSorted((a, b) => compareVersions(a.version, b.version)),
-    }))
-    .toSorted((a, b) => Number(a.name !== '') - Number(b.name !== ''));
-}
-
 const split = (kind: Kind<any>, sub: Subresource): { group: string; version: string; kind: string } => {
   const [group, version, name] = sub.kind.split('/') as [string, string, string];
   if (!group && !version) return { group: kind.group, version: kind.version, kind: name };
@@ -45,7 +18,7 @@ const split = (kind: Kind<any>, sub: Subresource): { group: string; version: str
 
 /** `APIResourceList` of one group and version. */
 export function resourceList(group: string, version: string, kinds: Kind<any>[]) {
-  const resources = kinds.flatMap((kind) => [
+  const resources = byPlural(kinds).flatMap((kind) => [
     {
       name: kind.plural,
       singularName: kind.singular,
@@ -109,35 +82,43 @@ export const apiGroupList = (groups: Group[]) => ({
   groups: groups.filter((g) => g.name).map(apiGroup),
 });
 
-/** `APIGroupDiscoveryList` v2: all groups at once, or the core group alone. Source: KEP-3352. */
-export function aggregated(groups: Group[]) {
+const byPlural = (kinds: readonly Kind<any>[]): Kind<any>[] =>
+  kinds.toSorted((a, b) => (a.plural < b.plural ? -1 : 1));
+
+/** What another server says of itself is passed on as it is. */
+const discovered = ({ kinds, remote }: GroupVersion) =>
+  remote?.resources ??
+  byPlural(kinds).map((kind) => ({
+    resource: kind.plural,
+    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    scope: kind.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: kind.singular,
+    verbs: kind.verbs,
+    ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
+    ...(kind.categories.length ? { categories: kind.categories } : {}),
+    ...(Object.keys(kind.subresources).length
+      ? {
+          subresources: Object.entries(kind.subresources).map(([subresource, sub]) => ({
+            subresource,
+            responseKind: split(kind, sub),
+            verbs: sub.verbs,
+          })),
+        }
+      : {}),
+  }));
+
+/** `APIGroupDiscoveryList`: all groups at once, or the core group alone. Source: KEP-3352. */
+export function aggregated(groups: Group[], version = 'v2') {
   return {
     kind: 'APIGroupDiscoveryList',
-    apiVersion: 'apidiscovery.k8s.io/v2',
+    apiVersion: `apidiscovery.k8s.io/${version}`,
     metadata: {},
     items: groups.map((group) => ({
       metadata: { name: group.name || undefined, creationTimestamp: null },
-      versions: group.versions.map(({ version, kinds }) => ({
-        version,
-        freshness: 'Current',
-        resources: kinds.map((kind) => ({
-          resource: kind.plural,
-          responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
-          scope: kind.namespaced ? 'Namespaced' : 'Cluster',
-          singularResource: kind.singular,
-          verbs: kind.verbs,
-          ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
-          ...(kind.categories.length ? { categories: kind.categories } : {}),
-          ...(Object.keys(kind.subresources).length
-            ? {
-                subresources: Object.entries(kind.subresources).map(([subresource, sub]) => ({
-                  subresource,
-                  responseKind: split(kind, sub),
-                  verbs: sub.verbs,
-                })),
-              }
-            : {}),
-        })),
+      versions: group.versions.map((one) => ({
+        version: one.version,
+        freshness: one.remote?.freshness ?? 'Current',
+        resources: discovered(one),
       })),
     })),
   };

@@ -20,54 +20,26 @@ import type { Kind } from '../../machinery/kind.ts';
 import type { Log } from '../../machinery/log.ts';
 import { clone, equal } from '../../machinery/meta.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../machinery/status.ts';
+import { type ReconcileLoop, reconcileLoop } from '../reconcile.ts';
 import type { FlowControl } from './flow-control.ts';
 
 const producer = 'api-priority-and-fairness-config-producer-v1';
 const consumer = 'api-priority-and-fairness-config-consumer-v1';
-const retryMs = 5000;
 /** Writes of one schema's status within a minute, at most: another server may see it differently. */
 const mostStatusWrites = 6;
 
-export interface Maintenance {
-  /** When everything is as it should be for the first time. */
-  settled: Promise<void>;
-  stop(): void;
-}
-
 type Configuration = FlowSchema | PriorityLevelConfiguration;
 
-export function maintainFlowControl(flow: FlowControl, client: Client, clock: Clock, log: Log): Maintenance {
-  let stopped = false;
-  let running: Promise<void> | undefined;
-  let again = false;
-  let timer: { cancel(): void } | undefined;
+/** Keeps them so from now on; `first` is when they are for the first time. */
+export function maintainFlowControl(
+  flow: FlowControl,
+  client: Client,
+  clock: Clock,
+  log: Log,
+): ReconcileLoop {
   const writes = new Map<string, number[]>();
 
-  function wake(): void {
-    again = true;
-    if (stopped || running) return;
-    running = run().finally(() => {
-      running = undefined;
-      if (again) wake();
-    });
-  }
-  async function run(): Promise<void> {
-    again = false;
-    try {
-      await ensureAll(flow, client);
-      await tellDangling();
-    } catch (error) {
-      if (stopped) return;
-      log.warn('flow control objects could not be written', { error: String(error) });
-      later(retryMs);
-    }
-  }
-  function later(delayMs: number): void {
-    timer?.cancel();
-    if (!stopped) timer = clock.after(delayMs, wake);
-  }
-
-  async function tellDangling(): Promise<void> {
+  async function tellDangling(loop: ReconcileLoop): Promise<void> {
     const levels = new Set(
       flow.objects<PriorityLevelConfiguration>(priorityLevelConfigurations).map((l) => l.metadata.name),
     );
@@ -77,7 +49,7 @@ export function maintainFlowControl(flow: FlowControl, client: Client, clock: Cl
         if (!condition) return;
         const name = schema.metadata.name!;
         const lately = (writes.get(name) ?? []).filter((at) => clock.now() - at < 60_000);
-        if (lately.length >= mostStatusWrites) return later(30_000);
+        if (lately.length >= mostStatusWrites) return loop.later(30_000);
         writes.set(name, [...lately, clock.now()]);
         await client(flowSchemas)
           .patch(
@@ -95,16 +67,13 @@ export function maintainFlowControl(flow: FlowControl, client: Client, clock: Cl
     );
   }
 
-  flow.onChange = wake;
-  wake();
-  return {
-    settled: running!,
-    stop() {
-      stopped = true;
-      timer?.cancel();
-      flow.onChange = () => {};
-    },
+  const pass = async (loop: ReconcileLoop) => {
+    await ensureAll(flow, client);
+    await tellDangling(loop);
   };
+  const loop = reconcileLoop('objects of flow control', pass, clock, log);
+  flow.onChange = loop.wake;
+  return loop;
 }
 
 const ignore =

@@ -68,7 +68,8 @@ export async function handle(server: ApiServer, exchange: Exchange, options: Han
     if (waiting) await waiting;
     authorize(call);
     const { context } = call;
-    if (await server.remotes.serve(call, target)) return;
+    const elsewhere = server.remotes.serve(call, options.closing);
+    if (elsewhere && (await elsewhere)) return;
     if (context && target) {
       for (const step of pipeline)
         if (await step({ server, exchange, target, context, call, ...options })) break;

@@ -1,6 +1,7 @@
 import { customResourceDefinitions } from '../../api/apiextensions/custom-resource-definition.ts';
 import type { CustomResourceDefinition } from '../../api/apiextensions/v1.gen.ts';
 import { type Document, type OpenAPI, openAPI } from '../../api/openapi.ts';
+import { mergeDocuments } from '../aggregation/openapi-documents.ts';
 import type { ApiServer } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { PathHandler } from './handler.ts';
@@ -12,10 +13,13 @@ const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf
 /** `/openapi/v2` and `/openapi/v3`: made when first asked for, and again when what is served changes. */
 export function openApiPaths(): PathHandler {
   const made = new WeakMap<ApiServer, OpenAPI>();
+  const generations = new WeakMap<ApiServer, number>();
   const followed = new WeakSet<ApiServer>();
   const documents = (server: ApiServer): OpenAPI => {
     const known = made.get(server);
-    if (known) return known;
+    const { generation } = server.remoteOpenAPI;
+    if (known && generations.get(server) === generation) return known;
+    generations.set(server, generation);
     const { scheme } = server.registry;
     if (!followed.has(server)) scheme.onChange(() => made.delete(server));
     followed.add(server);
@@ -23,6 +27,7 @@ export function openApiPaths(): PathHandler {
     const documents = openAPI({
       version: version.gitVersion,
       texts: server.options.descriptions,
+      extend: (doc) => mergeDocuments(doc, server.remoteOpenAPI.documents),
       kinds: served.filter((s) => !s.custom).map((s) => s.kind),
       custom: served
         .filter((s) => s.custom)
@@ -32,8 +37,9 @@ export function openApiPaths(): PathHandler {
     return documents;
   };
 
-  return (server, exchange) => {
+  return async (server, exchange, user) => {
     if (!exchange.path.startsWith('/openapi/')) return false;
+    if (server.remotes.services.length) await server.remoteOpenAPI.refresh();
     const accept = exchange.header('accept') ?? '';
     if (exchange.path === '/openapi/v2') {
       const wantsProtobuf = accept.includes('proto-openapi.spec.v2');
@@ -45,8 +51,14 @@ export function openApiPaths(): PathHandler {
       );
     }
     if (exchange.path === '/openapi/v3')
-      return send(exchange, documents(server).v3Index(), 'application/json');
-    const document = documents(server).v3(exchange.path.slice('/openapi/v3/'.length));
+      return send(exchange, documents(server).v3Index(server.remoteOpenAPI.index), 'application/json');
+    const groupVersion = exchange.path.slice('/openapi/v3/'.length);
+    const remote = await server.remoteOpenAPI.v3(groupVersion, exchange.search.slice(1), user);
+    if (remote) {
+      exchange.respond(remote.code, remote.headers, remote.body);
+      return true;
+    }
+    const document = documents(server).v3(groupVersion);
     return document ? send(exchange, document, 'application/json') : false;
   };
 }

@@ -1,4 +1,4 @@
-import { aggregated, apiGroup, apiGroupList, groupsOf, hash, resourceList } from '../discovery/discovery.ts';
+import { aggregated, apiGroup, apiGroupList, hash, resourceList } from '../discovery/discovery.ts';
 import { flowControlPaths } from '../flow-control/dump.ts';
 import { healthPaths } from '../health/paths.ts';
 import type { ApiServer } from '../server.ts';
@@ -30,14 +30,14 @@ const json = (exchange: Exchange, body: unknown, type = 'application/json'): tru
   return true;
 };
 
-/** Asks for `application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList` before plain JSON. */
-function aggregatedType(exchange: Exchange): string | undefined {
+/** `v2` for who asks for `application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList` before plain JSON. */
+function aggregatedVersion(exchange: Exchange): 'v2' | 'v2beta1' | undefined {
   for (const range of (exchange.header('accept') ?? '').split(',')) {
     const [type, ...params] = range.split(';').map((p) => p.trim());
     if (type !== 'application/json') continue;
     if (params.includes('as=APIGroupDiscoveryList')) {
-      if (params.includes('v=v2'))
-        return 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+      if (params.includes('v=v2')) return 'v2';
+      if (params.includes('v=v2beta1')) return 'v2beta1';
     } else return undefined;
   }
   return undefined;
@@ -45,13 +45,18 @@ function aggregatedType(exchange: Exchange): string | undefined {
 
 const discovery: PathHandler = (server, exchange) => {
   const parts = exchange.path.split('/').filter(Boolean);
-  const groups = groupsOf(server.registry.scheme);
+  const groups = server.catalog.groups();
   if (parts[0] !== 'api' && parts[0] !== 'apis') return false;
   const core = parts[0] === 'api';
   const mine = groups.filter((g) => (g.name === '') === core);
   if (parts.length === 1) {
-    const type = aggregatedType(exchange);
-    if (type) return json(exchange, aggregated(mine), type);
+    const v = aggregatedVersion(exchange);
+    if (v)
+      return json(
+        exchange,
+        aggregated(mine, v),
+        `application/json;g=apidiscovery.k8s.io;v=${v};as=APIGroupDiscoveryList`,
+      );
     return core
       ? json(exchange, { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] })
       : json(exchange, apiGroupList(groups));
@@ -91,7 +96,8 @@ const pathsOf = (server: ApiServer): string[] => [
   '/api',
   '/api/v1',
   '/apis',
-  ...groupsOf(server.registry.scheme)
+  ...server.catalog
+    .groups()
     .filter((g) => g.name)
     .flatMap((g) => [`/apis/${g.name}`, ...g.versions.map((v) => `/apis/${g.name}/${v.version}`)]),
   '/healthz',

@@ -24,6 +24,7 @@ import { serveCommand } from './exec-websocket.ts';
 import { hostOf, isProxy, targetOf } from './http-proxy.ts';
 import { serveLogMessages } from './logs.ts';
 import { servePorts, tunnel, tunnelPrefix } from './port-forward-websocket.ts';
+import { upgradeElsewhere } from './remote-upgrade.ts';
 import { headerLines, splice } from './splice.ts';
 import { spdyTo, UpgradeRefused, upgradeRequest } from './upgrade-request.ts';
 import { serveWatchMessages } from './watch-websocket.ts';
@@ -61,6 +62,12 @@ export const createUpgradeHandler =
       if (waiting) await waiting;
       authorize(call);
       const { context } = call;
+      const elsewhere = server.remotes.at(exchange.path);
+      if (elsewhere) {
+        await upgradeElsewhere(call, elsewhere, request, socket, head);
+        failure = 101;
+        return;
+      }
       if (!target || !context) throw badRequest('this path cannot be upgraded');
       await admitConnection(server.registry, context, exchange.query, target.rest);
       await upgrade({ server, kubelets, context, call, exchange, request, socket, head });
