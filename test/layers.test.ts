@@ -34,7 +34,7 @@ const portable = new Set(['sorted-btree', 'yaml', 're2js', 'jose', 'croner', 'rf
 
 /** What platform-free code gets as arguments instead. */
 const globals =
-  /(?<![\w.$'"`])(Date\.now\(|setTimeout\(|setInterval\(|setImmediate\(|Math\.random\(|console\.\w+\(|process\.|Buffer\.)/;
+  /(?<![\w.$'"`/-])(Date\.now\(|setTimeout\(|setInterval\(|setImmediate\(|Math\.random\(|console\.\w+\(|process\.|Buffer\.)/;
 
 const isTest = (path: string): boolean =>
   /\.test\.ts$/.test(path) || /(fixtures|suite|rig|harness)\.ts$/.test(path) || path.includes('/testdata/');

@@ -90,7 +90,7 @@ export function checkBody(
 }
 
 /** The same for what a patch has made of an object; what is wrong is said of the patch, in a 422. */
-export function checkPatched(registry: Registry, context: Context, object: AnyObject): void {
+export function checkPatched(registry: Registry, context: Context, object: AnyObject, patch: unknown): void {
   const { error, found } = problemsOf(
     registry,
     context,
@@ -98,12 +98,38 @@ export function checkPatched(registry: Registry, context: Context, object: AnyOb
     context.duplicates ?? (() => []),
     context.served.kind.type,
   );
+  // Upstream puts the result of a strategic merge into the type without making JSON of it, and shows the patch itself.
+  const strategic = context.patchType === 'strategic';
   const wrong = (why: string) =>
-    invalid({ group: '', kind: '' }, '', [field('patch').invalid(JSON.stringify(object), why)]);
-  if (error) throw wrong(error);
+    invalid({ group: '', kind: '' }, '', [
+      field('patch').invalid(strategic ? goText(patch) : JSON.stringify(object), why),
+    ]);
+  if (error) throw wrong(strategic ? unrestored(error) : error);
   if (!found.length) return;
   if (context.options.fieldValidation === 'Strict') throw wrong(`strict decoding error: ${found.join(', ')}`);
   context.warnings.push(...found);
+}
+
+/** A value as Go prints it: `map[spec:map[replicas:x]]`. */
+function goText(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (typeof value !== 'object') return String(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${entries.map(([key, item]) => `${key}:${goText(item)}`).join(' ')}]`;
+}
+
+const goKinds: Record<string, string> = { array: 'slice', object: 'map', number: 'int64' };
+
+/** What the conversion of a map into a type says where JSON would say that it cannot unmarshal. */
+function unrestored(error: string): string {
+  const match = /^json: cannot unmarshal (\w+).* into Go struct field .* of type (.*)$/.exec(error);
+  if (!match) return error;
+  const [, from = '', type = ''] = match;
+  const kind = goKinds[from] ?? from;
+  if (type.startsWith('[]')) return `cannot restore slice from ${kind}`;
+  if (type.startsWith('map[')) return `cannot restore map from ${kind}`;
+  return type.includes('.') ? `cannot restore struct from: ${kind}` : `unrecognized type: ${type}`;
 }
 
 function problemsOf(

@@ -14,7 +14,7 @@ export function patch(registry: Registry, context: Context, body: unknown): Prom
   if (context.patchType === 'apply') return apply(registry, context, body as AnyObject);
   return update(registry, context, (current) => {
     const draft = clone(patched(registry, context, current, body));
-    checkPatched(registry, context, draft);
+    checkPatched(registry, context, draft, body);
     return draft;
   });
 }

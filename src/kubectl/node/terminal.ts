@@ -2,8 +2,18 @@ import { readFileSync } from 'node:fs';
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { Input, Output } from '../environment.ts';
 
+type Stream = (WriteStream & { fd: 1 | 2 }) | NodeJS.WriteStream;
+const outputs = new WeakMap<Stream, Output>();
+
+/** The output of a stream, one for each stream: whoever asks again does not listen again. */
+export function outputOf(stream: Stream): Output {
+  let output = outputs.get(stream);
+  if (!output) outputs.set(stream, (output = newOutput(stream)));
+  return output;
+}
+
 /** A reader that went away (`| head`) ends the program quietly, as a shell expects. */
-export function outputOf(stream: (WriteStream & { fd: 1 | 2 }) | NodeJS.WriteStream): Output {
+function newOutput(stream: Stream): Output {
   let pending: Promise<void> = Promise.resolve();
   let broken = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
