@@ -28,6 +28,8 @@ export interface WriteContext {
   subresource?: string;
   /** What is there already, where it is an update. */
   old?: AnyObject;
+  /** Tells the client of what is no reason to refuse. */
+  warn?: (text: string) => void;
 }
 
 /**

@@ -47,8 +47,8 @@ export function kindFrom(
     columns: columnsOf(version),
     rules: {
       defaults: (o) => schema.applyDefaults(o),
-      validate: (o, { old }) => [
-        ...schema.validate(o, old, embedded ? embeddedErrors(o, openAPI) : []),
+      validate: (o, { old, warn }) => [
+        ...schema.validate(o, old, embedded ? embeddedErrors(o, openAPI) : [], warn),
         ...(scale ? scaleErrors(scale, o) : []),
       ],
       prepareStatus(o, old) {
@@ -56,8 +56,8 @@ export function kindFrom(
         o.metadata = { ...old.metadata, resourceVersion };
         if (managedFields) o.metadata.managedFields = managedFields;
       },
-      validateStatus: (o, old) => [
-        ...schema.validateStatus(o, old),
+      validateStatus: (o, old, { warn }) => [
+        ...schema.validateStatus(o, old, warn),
         ...(scale ? statusScaleErrors(scale, o) : []),
       ],
       generation: (o, old) => !equal({ ...o, metadata: null }, { ...old, metadata: null }),

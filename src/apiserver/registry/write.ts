@@ -29,6 +29,7 @@ const writeContext = (registry: Registry, context: Context): WriteContext => ({
   requester: context.user,
   random: registry.random,
   subresource: context.subresource,
+  warn: (text) => void context.warnings.push(text),
 });
 
 function check(context: Context, name: string, errors: FieldError[]): void {

@@ -21,12 +21,15 @@ export interface CustomSchema {
   applyDefaults(object: AnyObject): void;
   /**
    * Errors of values and of rules. With the object as it was, those of what did not change are left out, and rules of change
-   * count, too. `more` are errors that were found already: rules are not asked about what is not in the right form.
+   * count, too. `more` are errors that were found already: rules are not asked about what is not in the right form. `warn` is
+   * told of rules that are broken by what did not change.
    */
-  validate(object: AnyObject, old?: AnyObject, more?: FieldError[]): FieldError[];
+  validate(object: AnyObject, old?: AnyObject, more?: FieldError[], warn?: Warn): FieldError[];
   /** The same of an update of the status: values elsewhere are not looked at. */
-  validateStatus(object: AnyObject, old: AnyObject): FieldError[];
+  validateStatus(object: AnyObject, old: AnyObject, warn?: Warn): FieldError[];
 }
+
+type Warn = (text: string) => void;
 
 /** Errors that leave rules nothing to work with. */
 const blocking = new Set([
@@ -52,23 +55,32 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
     applyDefaults(object) {
       if (defaults) applyDefaults(object, schema);
     },
-    validate: (object, old, more = []) =>
-      finish(object, old, [...validateSchema(object, schema, old), ...more]),
-    validateStatus: (object, old) =>
+    validate: (object, old, more = [], warn) =>
+      finish(object, old, [...validateSchema(object, schema, old), ...more], warn),
+    validateStatus: (object, old, warn) =>
       finish(
         object,
         old,
         validateSchema(object.status, schema?.properties?.status, old.status, field('status')),
+        warn,
       ),
   };
 
   /** What comes after the values: lists, and, where all has the right form, rules. */
-  function finish(object: AnyObject, old: AnyObject | undefined, errors: FieldError[]): FieldError[] {
+  function finish(
+    object: AnyObject,
+    old: AnyObject | undefined,
+    errors: FieldError[],
+    warn?: Warn,
+  ): FieldError[] {
     // Lists that were wrong before may stay so.
     if (lists && !(old && validateLists(old, schema).length)) errors.push(...validateLists(object, schema));
     if (!rules) return errors;
-    if (!errors.some(({ type: sort }) => blocking.has(sort)))
-      return [...errors, ...validateRules(object, old, schema!, node).errors];
+    if (!errors.some(({ type: sort }) => blocking.has(sort))) {
+      const found = validateRules(object, old, schema!, node);
+      for (const { field: at, message } of found.tolerated) warn?.(`${at}: ${message}`);
+      return [...errors, ...found.errors];
+    }
     const why =
       'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
     return [...errors, new FieldPath('<nil>').invalid(null, why)];
