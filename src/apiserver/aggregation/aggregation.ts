@@ -71,8 +71,11 @@ export function startAggregation(options: AggregationOptions): Aggregation {
     onDiscovery();
   });
   const stops = [
-    followAvailability({ caches, client, outbound, identity, clock, log, metrics: options.metrics.registry }),
-    followAuthenticationInfo(caches, authentication.wake),
+    followAvailability({
+      ...{ caches, remotes, client, outbound, identity, clock, log },
+      metrics: options.metrics.registry,
+    }),
+    ...(info.clientCA || info.requestHeader ? [followAuthenticationInfo(caches, authentication.wake)] : []),
   ];
   return {
     discovery,

@@ -41,7 +41,9 @@ export async function publishAuthenticationInfo(
   if (!places.get(`${places.prefix}${namespace}`)) return;
   const maps = caches.of(configMaps)!;
   const current = maps.get(`${maps.prefix}${namespace}/${name}`)?.object as unknown as ConfigMap | undefined;
-  const data = { ...current?.data, ...dataOf(info, current?.data ?? {}) };
+  const ours = dataOf(info, current?.data ?? {});
+  if (!Object.keys(ours).length) return;
+  const data = { ...current?.data, ...ours };
   const write = client(configMaps);
   const fine = (error: unknown) => {
     if (!isAlreadyExists(error) && !isConflict(error) && !isNotFound(error)) throw error;

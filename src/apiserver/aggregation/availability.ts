@@ -16,6 +16,7 @@ import { userHeaders } from '../authn/request-header.ts';
 import type { Caches } from '../cache/caches.ts';
 import { type ClientIdentity, type Outbound, readBody } from '../outbound/outbound.ts';
 import { calleeOf, pathOf } from './callee.ts';
+import type { Remotes } from './remotes.ts';
 
 /** Servers are asked again this often, although nothing has changed. */
 const resyncMs = 30_000;
@@ -26,6 +27,7 @@ const workers = 2;
 
 export interface AvailabilityOptions {
   caches: Caches;
+  remotes: Remotes;
   client: Client;
   outbound: Outbound;
   identity: ClientIdentity | undefined;
@@ -39,7 +41,7 @@ const missing = (reason: string, message: string): Verdict => ({ status: 'False'
 
 /** Follows the servers from now on; returns what ends it. */
 export function followAvailability(options: AvailabilityOptions): () => void {
-  const { caches, client, clock, log, metrics } = options;
+  const { caches, remotes, client, clock, log, metrics } = options;
   const cache = caches.of(apiServices)!;
   const queue = new WorkQueue({ clock, baseDelayMs: 100, maxDelayMs: resyncMs });
   const unavailable = metrics.gauge(
@@ -53,12 +55,8 @@ export function followAvailability(options: AvailabilityOptions): () => void {
     ['name', 'reason'],
   );
   const get = (name: string) => cache.get(cache.prefix + name)?.object as APIService | undefined;
-  const remote = (): APIService[] =>
-    [...cache.entries.values()]
-      .map(({ object }) => object as unknown as APIService)
-      .filter(({ spec }) => spec.service);
   const behind = (namespace: string | undefined, name: string | undefined): void => {
-    for (const { metadata, spec } of remote())
+    for (const { metadata, spec } of remotes.services)
       if (spec.service!.namespace === namespace && spec.service!.name === name) queue.add(metadata.name!);
   };
   const follow = (
@@ -66,7 +64,7 @@ export function followAvailability(options: AvailabilityOptions): () => void {
     nameOf: (object: any) => string | undefined,
   ) =>
     caches.of(kind)!.watch(caches.of(kind)!.revision, ({ entry: { object } }) => {
-      if (remote().length) behind(object.metadata.namespace, nameOf(object));
+      if (remotes.any) behind(object.metadata.namespace, nameOf(object));
     });
   const stops = [
     cache.watch(cache.revision, ({ entry: { object }, deleted, previous }) => {
@@ -107,7 +105,7 @@ export function followAvailability(options: AvailabilityOptions): () => void {
       queue.done(name);
     }
   }
-  for (const { metadata } of remote()) queue.add(metadata.name!);
+  for (const { metadata } of remotes.services) queue.add(metadata.name!);
   for (let i = 0; i < workers; i++) void work();
   return () => {
     for (const stop of stops) stop();

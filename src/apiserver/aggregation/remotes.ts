@@ -45,6 +45,10 @@ export class Remotes {
   all(): APIService[] {
     return [...this.#cache.entries.values()].map(({ object }) => object as unknown as APIService);
   }
+  /** Whether there are other servers at all. */
+  get any(): boolean {
+    return this.#services.size > 0;
+  }
   /** Those of other servers. */
   get services(): APIService[] {
     return [...this.#services.values()];

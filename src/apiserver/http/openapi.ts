@@ -39,7 +39,7 @@ export function openApiPaths(): PathHandler {
 
   return async (server, exchange, user) => {
     if (!exchange.path.startsWith('/openapi/')) return false;
-    if (server.remotes.services.length) await server.remoteOpenAPI.refresh();
+    if (server.remotes.any) await server.remoteOpenAPI.refresh();
     const accept = exchange.header('accept') ?? '';
     if (exchange.path === '/openapi/v2') {
       const wantsProtobuf = accept.includes('proto-openapi.spec.v2');
