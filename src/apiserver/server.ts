@@ -37,6 +37,7 @@ import { housekeeping } from './housekeeping.ts';
 import { inProcessTransport } from './in-process.ts';
 import { ServerMetrics } from './metrics/server-metrics.ts';
 import { type ClientIdentity, createOutbound, type Outbound, type Sender } from './outbound/outbound.ts';
+import { tellTypeChecks } from './policies/type-check-status.ts';
 import type { ReconcileLoop } from './reconcile.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
@@ -235,6 +236,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   });
   loops.push(
     maintainFlowControl(flow, self, clock, log),
+    tellTypeChecks(registry, self, log),
     ...aggregation.loops,
   );
   await Promise.all(loops.map((loop) => loop.first));
