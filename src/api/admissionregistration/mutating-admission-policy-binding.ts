@@ -9,6 +9,7 @@ import {
   policyNameErrors,
 } from './policies.ts';
 import type { MutatingAdmissionPolicyBinding } from './v1.gen.ts';
+import { nameWarnings } from './webhooks.ts';
 
 const SPEC = field('spec');
 
@@ -25,6 +26,7 @@ export const mutatingAdmissionPolicyBindings = kind<MutatingAdmissionPolicyBindi
     ...matchErrors(spec.matchResources, SPEC.child('matchResources')),
     ...mutatedOperationsErrors(spec.matchResources, SPEC.child('matchResources')),
   ],
+  warnings: nameWarnings,
   columns: {
     PolicyName: ({ spec }) => spec?.policyName ?? '',
     ParamRef: ({ spec }) => paramText(spec?.paramRef),

@@ -12,6 +12,7 @@ import {
   variablesErrors,
 } from './policies.ts';
 import type { MutatingAdmissionPolicy, Mutation } from './v1.gen.ts';
+import { nameWarnings } from './webhooks.ts';
 
 const SPEC = field('spec');
 
@@ -90,6 +91,7 @@ export const mutatingAdmissionPolicies = kind<MutatingAdmissionPolicy>({
       ...requiredOneOf(reinvocationPolicy, ['IfNeeded', 'Never'], SPEC.child('reinvocationPolicy')),
     ];
   },
+  warnings: nameWarnings,
   columns: {
     Mutations: ({ spec }) => spec?.mutations?.length ?? 0,
     ParamKind: ({ spec }) => paramKindText(spec?.paramKind),

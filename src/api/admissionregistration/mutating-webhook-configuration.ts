@@ -1,7 +1,7 @@
 import { equal } from '../../machinery/meta.ts';
 import { kind } from '../define.ts';
 import type { MutatingWebhookConfiguration } from './v1.gen.ts';
-import { defaultWebhook, webhooksErrors } from './webhooks.ts';
+import { defaultWebhook, nameWarnings, webhooksErrors } from './webhooks.ts';
 
 export const mutatingWebhookConfigurations = kind<MutatingWebhookConfiguration>({
   facts: 'admissionregistration.k8s.io/v1 MutatingWebhookConfiguration',
@@ -14,5 +14,6 @@ export const mutatingWebhookConfigurations = kind<MutatingWebhookConfiguration>(
     }
   },
   validate: ({ webhooks }) => webhooksErrors(webhooks),
+  warnings: nameWarnings,
   columns: { Webhooks: ({ webhooks }) => webhooks?.length ?? 0 },
 });

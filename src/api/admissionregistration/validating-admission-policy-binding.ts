@@ -3,6 +3,7 @@ import { oneOf } from '../checks.ts';
 import { kind } from '../define.ts';
 import { defaultMatch, matchErrors, paramRefErrors, paramText, policyNameErrors } from './policies.ts';
 import type { ValidatingAdmissionPolicyBinding } from './v1.gen.ts';
+import { nameWarnings } from './webhooks.ts';
 
 const SPEC = field('spec');
 const ACTIONS = SPEC.child('validationActions');
@@ -35,6 +36,7 @@ export const validatingAdmissionPolicyBindings = kind<ValidatingAdmissionPolicyB
       ...(actions.length ? [] : [ACTIONS.required('at least one validation action is required')]),
     ];
   },
+  warnings: nameWarnings,
   columns: {
     PolicyName: ({ spec }) => spec?.policyName ?? '',
     ParamRef: ({ spec }) => paramText(spec?.paramRef),

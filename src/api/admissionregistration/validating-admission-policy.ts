@@ -12,6 +12,7 @@ import {
   variablesErrors,
 } from './policies.ts';
 import type { AuditAnnotation, ValidatingAdmissionPolicy, Validation } from './v1.gen.ts';
+import { nameWarnings } from './webhooks.ts';
 
 const SPEC = field('spec');
 const ANNOTATIONS = SPEC.child('auditAnnotations');
@@ -126,6 +127,7 @@ export const validatingAdmissionPolicies = kind<ValidatingAdmissionPolicy>({
         ...present(fieldRef?.trim(), warned.child('fieldRef')),
       ];
     }),
+  warnings: nameWarnings,
   columns: {
     Validations: ({ spec }) => spec?.validations?.length ?? 0,
     ParamKind: ({ spec }) => paramKindText(spec?.paramKind),

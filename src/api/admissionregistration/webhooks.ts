@@ -11,6 +11,14 @@ import type { MatchCondition, MutatingWebhook, RuleWithOperations, ValidatingWeb
 type Webhook = ValidatingWebhook & Pick<MutatingWebhook, 'reinvocationPolicy'>;
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 
+/** Names that a server reads from files, once it does. */
+export const nameWarnings = ({ metadata: { name } }: { metadata: { name?: string } }): string[] =>
+  name?.endsWith('.static.k8s.io')
+    ? [
+        'metadata.name: names ending with ".static.k8s.io" are reserved for static manifest-based configurations and cannot be managed via the API',
+      ]
+    : [];
+
 export function defaultWebhook(webhook: Webhook): void {
   webhook.failurePolicy ??= 'Fail';
   webhook.matchPolicy ??= 'Equivalent';

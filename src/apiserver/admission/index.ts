@@ -1,5 +1,6 @@
 import { privilegeEscalation } from '../authz/escalation.ts';
 import { mutatingPolicies } from '../policies/mutating.ts';
+import { parameterAccess } from '../policies/param-access.ts';
 import { validatingPolicies } from '../policies/validating.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
 import { mutatingWebhooks } from '../webhooks/mutating.ts';
@@ -32,6 +33,7 @@ export const admissionChain = (registry: Registry, observeWebhook: Observe = () 
     runtimeClass(caches),
     defaultIngressClass(caches),
     privilegeEscalation(authorizer),
+    parameterAccess(registry),
     // Policies, in either phase, come before webhooks.
     mutatingPolicies(registry),
     mutatingWebhooks(registry, observeWebhook),
