@@ -43,7 +43,9 @@ export class Call {
   knows(attributes: Attributes, context?: Context): void {
     this.attributes = attributes;
     this.context = context;
-    const { auditor } = this.server;
+    const { auditor, metrics } = this.server;
+    const old = context?.served.deprecation !== undefined;
+    if (old) metrics.requests.deprecated(context!.served.kind, context!.subresource ?? '', '');
     if (!auditor) return;
     this.trail = auditor.begin({
       auditId: this.auditId,
@@ -54,6 +56,7 @@ export class Call {
       userAgent: this.exchange.header('user-agent') ?? '',
       sourceIPs: sourcesOf(this.exchange),
     });
+    if (old) this.trail?.annotate('k8s.io/deprecated', 'true');
   }
 
   /** The one who asks acts as somebody else. */

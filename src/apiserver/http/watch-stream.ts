@@ -41,7 +41,10 @@ export async function serveWatch(
   const end = new AbortController();
   let stream: ReturnType<Exchange['stream']> | undefined;
   const early: (Uint8Array | string)[] = [];
+  const { total, sizes } = server.metrics.requests.watchEvents(context.served);
   const send = (chunk: Uint8Array | string) => {
+    total.value++;
+    sizes.observe(chunk.length);
     if (!stream) return void early.push(chunk);
     stream.write(chunk);
     if (stream.pendingBytes > maxPendingBytes) {

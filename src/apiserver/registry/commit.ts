@@ -1,9 +1,10 @@
 import type { AnyObject } from '../../machinery/meta.ts';
 import { alreadyExists, serviceUnavailable, staleObject } from '../../machinery/status.ts';
-import type { Compare, Op, Store } from '../../machinery/store.ts';
+import type { Compare, Op } from '../../machinery/store.ts';
 import { Entry, encodeForStore } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import { type Admission, type Context, isDryRun } from '../context.ts';
+import type { StoreOperation } from '../metrics/write-metrics.ts';
 import type { Registry } from './registry.ts';
 
 /** Nobody else may have changed it meanwhile: the caller reads again and tries again. */
@@ -26,10 +27,13 @@ function together(more: More): { compare: Compare[]; ops: Op[] } {
   };
 }
 
+/** What a write needs besides the object. */
+type Means = Pick<Registry, 'store' | 'turns' | 'clock' | 'metrics'>;
+
 /** Writes a new object. Throws AlreadyExists. */
 export async function insert(
   cache: ResourceCache,
-  { store, turns }: Pick<Registry, 'store' | 'turns'>,
+  means: Means,
   context: Context,
   key: string,
   object: AnyObject,
@@ -37,12 +41,13 @@ export async function insert(
 ): Promise<Entry> {
   const exists = () => alreadyExists(context.served.kind, object.metadata.name!);
   const { storage } = context.served;
+  const { store, turns } = means;
   const attempt = async (): Promise<Entry> => {
     for (let tries = 0; ; tries++) {
       if (cache.get(key)) throw exists();
       const { compare, ops } = together(more);
       if (isDryRun(context)) return new Entry(storage, key, object, 0);
-      const { succeeded, revision } = await write(() =>
+      const { succeeded, revision } = await write(means, context, 'create', () =>
         store.txn(
           [{ key, target: 'mod', equals: 0 }, ...compare],
           [{ op: 'put', key, value: encodeForStore(storage, object), decoded: object }, ...ops],
@@ -60,7 +65,7 @@ export async function insert(
 /** Replaces what `old` was read as. Throws Stale. */
 export async function replace(
   cache: ResourceCache,
-  store: Store,
+  means: Means,
   context: Context,
   old: Entry,
   object: AnyObject,
@@ -69,8 +74,8 @@ export async function replace(
   const { compare, ops } = together(more);
   const { storage } = context.served;
   if (isDryRun(context)) return new Entry(storage, old.key, object, old.revision);
-  const { succeeded, revision } = await write(() =>
-    store.txn(
+  const { succeeded, revision } = await write(means, context, 'update', () =>
+    means.store.txn(
       [{ key: old.key, target: 'mod', equals: old.revision }, ...compare],
       [{ op: 'put', key: old.key, value: encodeForStore(storage, object), decoded: object }, ...ops],
     ),
@@ -80,11 +85,11 @@ export async function replace(
 }
 
 /** Deletes what `old` was read as. Throws Stale. */
-export async function remove(store: Store, context: Context, old: Entry, more?: More): Promise<void> {
+export async function remove(means: Means, context: Context, old: Entry, more?: More): Promise<void> {
   const { compare, ops } = together(more);
   if (isDryRun(context)) return;
-  const { succeeded } = await write(() =>
-    store.txn(
+  const { succeeded } = await write(means, context, 'delete', () =>
+    means.store.txn(
       [{ key: old.key, target: 'mod', equals: old.revision }, ...compare],
       [{ op: 'delete', key: old.key }, ...ops],
     ),
@@ -99,11 +104,22 @@ function written(cache: ResourceCache, key: string, object: AnyObject, revision:
 }
 
 /** A disk that is full, or a store that failed, is for the operator to mend: the client is told what happened. */
-async function write<T>(run: () => Promise<T>): Promise<T> {
+async function write<T>(
+  { clock, metrics }: Means,
+  { served }: Context,
+  operation: StoreOperation,
+  run: () => Promise<T>,
+): Promise<T> {
+  const began = clock.now();
+  let failed = true;
   try {
-    return await run();
+    const result = await run();
+    failed = false;
+    return result;
   } catch (error) {
     throw serviceUnavailable(`the store cannot write (${(error as Error).message}); nothing was changed`);
+  } finally {
+    metrics.store(served.storage, operation, clock.now() - began, failed);
   }
 }
 

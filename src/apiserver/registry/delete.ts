@@ -77,7 +77,7 @@ async function attempt(
   const heldByNamespace =
     old.kind === 'Namespace' && old.apiVersion === 'v1' && old.spec?.finalizers?.length > 0;
   if (grace <= 0 && !finalizers.length && !heldByNamespace) {
-    await remove(registry.store, context, entry, removedWith(registry, context, old));
+    await remove(registry, context, entry, removedWith(registry, context, old));
     return { entry, gone: true };
   }
 
@@ -100,7 +100,7 @@ async function attempt(
     return { entry, gone: false };
   }
   if (heldByNamespace) draft.status = { ...draft.status, phase: 'Terminating' };
-  return { entry: await replace(cache, registry.store, context, entry, draft), gone: false };
+  return { entry: await replace(cache, registry, context, entry, draft), gone: false };
 }
 
 /** Propagation is stated as a finalizer that the garbage collector takes away when it has done its part. */

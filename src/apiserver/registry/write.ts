@@ -300,11 +300,11 @@ async function updateOnce(
       return entry;
     }
     if (isFinished(object)) {
-      await remove(registry.store, context, entry, removedWith(registry, context, old));
+      await remove(registry, context, entry, removedWith(registry, context, old));
       allocated.undo();
       return new Entry(context.served.storage, entry.key, stored, entry.revision);
     }
-    const result = await replace(cache, registry.store, context, entry, stored, last.alongside);
+    const result = await replace(cache, registry, context, entry, stored, last.alongside);
     allocated.release();
     return result;
   } catch (error) {
