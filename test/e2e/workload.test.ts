@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable, Writable, type WritableOptions } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { Exec, KubeConfig, Log, PortForward, type V1Status } from '@kubernetes/client-node';
 import { busyboxImage, webServerImage } from '../images/images.ts';
 import { startRegistry } from '../images/registry.ts';
 import { fetchText, logsOf, run, sleep, testCluster, until } from './harness.ts';
@@ -196,6 +199,48 @@ test('port-forward', async () => {
     );
   } finally {
     forward.kill();
+  }
+});
+
+test('the client for JavaScript: exec, logs and port-forward', async () => {
+  const config = new KubeConfig();
+  config.loadFromFile(cluster.kubeconfig);
+  const collected = () => {
+    const parts: Buffer[] = [];
+    const write: WritableOptions['write'] = (chunk, _encoding, done) => {
+      parts.push(chunk);
+      done();
+    };
+    const stream = new Writable({ write });
+    return { stream, text: () => Buffer.concat(parts).toString() };
+  };
+  const [out, errors] = [collected(), collected()];
+  const status = await new Promise<V1Status>((resolve, reject) => {
+    const command = ['sh', '-c', 'cat; echo to stderr >&2; exit 3'];
+    const input = Readable.from(['from stdin']);
+    new Exec(config)
+      .exec('default', 'client', 'client', command, out.stream, errors.stream, input, false, resolve)
+      .catch(reject);
+  });
+  assert.equal(status.status, 'Failure');
+  assert.equal(status.details!.causes![0]!.message, '3');
+  assert.equal(out.text(), 'from stdin');
+  assert.equal(errors.text(), 'to stderr\n');
+
+  const [pod] = await podNames();
+  const logs = collected();
+  await new Log(config).log('default', pod!, 'web', logs.stream);
+  await until('the logs', async () => logs.text().includes('serving version'));
+
+  const forward = new PortForward(config);
+  const server = createServer(
+    (socket) => void forward.portForward('default', pod!, [80], socket, null, socket),
+  );
+  await new Promise<void>((resolve) => server.listen(28_081, '127.0.0.1', resolve));
+  try {
+    assert.match((await fetchText('http://127.0.0.1:28081/hostname')) ?? '', /^web-/);
+  } finally {
+    server.close();
   }
 });
 
