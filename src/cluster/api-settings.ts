@@ -2,6 +2,8 @@ import type { HistoryWindow } from '../machinery/history.ts';
 
 /** What an API server can be told, mostly by upstream's flags of the same names. */
 export interface ApiServerSettings {
+  /** A file of kind EncryptionConfiguration. */
+  encryptionConfig?: string;
   /** How much of the past is kept. */
   history?: HistoryWindow;
   maxRequestsInflight?: number;

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import { type RequestHeaderTrust, requestHeaderDefaults } from '../apiserver/authn/request-header.ts';
+import { parseEncryptionConfiguration } from '../apiserver/encryption/configuration.ts';
+import { EncryptedStore } from '../apiserver/encryption/encrypted-store.ts';
 import { historyPaths } from '../apiserver/history/paths.ts';
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import { type Connector, handle, type PathHandler } from '../apiserver/http/handler.ts';
@@ -9,6 +11,7 @@ import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { inProcessTransport } from '../apiserver/in-process.ts';
 import { metricsPaths } from '../apiserver/metrics/paths.ts';
+import { nodeCiphers } from '../apiserver/node/ciphers.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
 import { shutDown } from '../apiserver/node/shutdown.ts';
@@ -60,7 +63,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
   const settings = config.apiServer ?? {};
   const { requestHeader, proxyIdentity } = await proxyTrust(settings, certificates);
   const server = await createApiServer({
-    store,
+    store: settings.encryptionConfig ? encrypted(store, settings.encryptionConfig) : store,
     clock: systemClock,
     random: systemRandom,
     uuid,
@@ -151,6 +154,17 @@ async function proxyTrust(
       ? { cert: readFileSync(proxyClient.certFile, 'utf8'), key: readFileSync(proxyClient.keyFile, 'utf8') }
       : client,
   };
+}
+
+/** Throws a sentence that names the file. */
+function encrypted(store: Store, file: string): Store {
+  try {
+    return new EncryptedStore(store, parseEncryptionConfiguration(readFileSync(file, 'utf8'), nodeCiphers));
+  } catch (error) {
+    throw new Error(`the encryption configuration ${file} cannot be used: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 export interface Controllers extends AsyncDisposable {

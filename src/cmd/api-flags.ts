@@ -14,6 +14,11 @@ interface ApiFlag {
 
 export const apiFlags: ApiFlag[] = [
   {
+    name: 'encryption-provider-config',
+    value: 'FILE',
+    help: 'which resources are encrypted in the store, and with which keys (apiserver.config.k8s.io/v1 EncryptionConfiguration)',
+  },
+  {
     name: 'history',
     value: '1h|N|N MB',
     help: 'how much of the past is kept for "kubectl get --at" and "wherry diff": a time, revisions, or a size of the store (default: 5 to 10 minutes)',
@@ -133,6 +138,7 @@ export function apiSettings(given: object): ApiServerSettings {
     maxRequestsInflight: whole('max-requests-inflight'),
     maxMutatingRequestsInflight: whole('max-mutating-requests-inflight'),
     shutdownDelayMs: duration('shutdown-delay-duration'),
+    ...(file('encryption-provider-config') ? { encryptionConfig: file('encryption-provider-config')! } : {}),
     ...(text('history') ? { history: historyWindow(text('history')!) } : {}),
     ...(audit ? { audit } : {}),
     ...(requestHeaderCA

@@ -93,6 +93,8 @@ export interface Store {
   stats(): { keys: number; bytes: number; inUse?: number };
   /** When a revision was made, in milliseconds since 1970; undefined where it is not known (any more). */
   timeOf?(revision: number): number | undefined;
+  /** What is under a key should be written anew, though it stays the same: it is encrypted as it no longer should be. */
+  isStale?(key: string): boolean;
   /** The newest revision that was made at this time or before; the compacted one when all that is known came later. */
   revisionAt?(timeMs: number): number;
   close(): Promise<void>;

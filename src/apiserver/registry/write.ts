@@ -295,7 +295,7 @@ async function updateOnce(
     await validated(registry, last, options.admission);
     object.metadata.resourceVersion = old.metadata.resourceVersion;
     const stored = view ? await view.toStorage(object) : object;
-    if (unchanged(stored, entry.object)) {
+    if (unchanged(stored, entry.object) && !registry.store.isStale?.(entry.key)) {
       allocated.undo();
       return entry;
     }
