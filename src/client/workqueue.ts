@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../machinery/clock.ts';
+import type { QueueMetrics } from './queue-metrics.ts';
 
 export interface WorkQueueOptions {
   clock: Clock;
@@ -12,6 +13,8 @@ export interface WorkQueueOptions {
    * only "look at this", so nothing is lost by adding it late.
    */
   onRoom?: () => void;
+  /** What is counted of it. */
+  metrics?: QueueMetrics;
 }
 
 /**
@@ -28,6 +31,9 @@ export class WorkQueue {
   readonly #maxDelayMs: number;
   readonly #capacity: number;
   readonly #onRoom?: () => void;
+  readonly #metrics: QueueMetrics | undefined;
+  /** When a key was added, or taken: only kept where it is counted. */
+  readonly #since = new Map<string, number>();
   /** Keys that want work, waiting or in flight. */
   readonly #dirty = new Set<string>();
   readonly #inFlight = new Set<string>();
@@ -45,6 +51,7 @@ export class WorkQueue {
     this.#maxDelayMs = options.maxDelayMs ?? 1_000_000;
     this.#capacity = options.capacity ?? 1_000_000;
     this.#onRoom = options.onRoom;
+    this.#metrics = options.metrics;
   }
 
   /** Keys ready now. */
@@ -63,7 +70,12 @@ export class WorkQueue {
     if (this.#dirty.has(key)) return true;
     if (this.#dirty.size >= this.#capacity) return this.#refuse();
     this.#dirty.add(key);
+    if (this.#metrics) {
+      this.#metrics.adds.value++;
+      this.#metrics.depth.value++;
+    }
     if (this.#inFlight.has(key)) return true;
+    if (this.#metrics) this.#since.set(key, this.#clock.now());
     const taker = this.#takers.shift();
     if (taker) taker(this.#take(key));
     else this.#ready.add(key);
@@ -89,6 +101,7 @@ export class WorkQueue {
   addRateLimited(key: string): boolean {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
+    this.#metrics?.retries.inc();
     return this.addAfter(key, Math.min(this.#baseDelayMs * 2 ** failures, this.#maxDelayMs));
   }
 
@@ -113,8 +126,14 @@ export class WorkQueue {
 
   done(key: string): void {
     this.#inFlight.delete(key);
+    if (this.#metrics) this.#metrics.worked.observe(this.#tookSeconds(key));
     if (!this.#dirty.has(key) || this.#closed) return;
     this.#dirty.delete(key);
+    // It was counted when it was added.
+    if (this.#metrics) {
+      this.#metrics.adds.value--;
+      this.#metrics.depth.value--;
+    }
     this.add(key);
   }
 
@@ -126,9 +145,21 @@ export class WorkQueue {
     for (const taker of this.#takers.splice(0)) taker(undefined);
   }
 
+  #tookSeconds(key: string): number {
+    const now = this.#clock.now();
+    const since = this.#since.get(key) ?? now;
+    this.#since.delete(key);
+    return (now - since) / 1000;
+  }
+
   #take(key: string): string {
     this.#dirty.delete(key);
     this.#inFlight.add(key);
+    if (this.#metrics) {
+      this.#metrics.depth.value--;
+      this.#metrics.waited.observe(this.#tookSeconds(key));
+      this.#since.set(key, this.#clock.now());
+    }
     if (this.#refused && this.#dirty.size <= this.#capacity / 2) {
       this.#refused = false;
       this.#clock.after(0, () => this.#closed || this.#onRoom?.());

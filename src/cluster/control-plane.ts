@@ -179,7 +179,8 @@ export async function startControllers(
   trace: Trace,
   informers: Informers,
 ): Promise<Controllers> {
-  const common = { informers, clock: systemClock, random: systemRandom, trace };
+  const metrics = api.server.metrics.registry;
+  const common = { informers, clock: systemClock, random: systemRandom, trace, metrics };
   const controllers = await startControllerManager({
     ...common,
     log,

@@ -2,6 +2,7 @@ import type { Client, Informers } from '../client/client.ts';
 import { createEventRecorder } from '../client/events.ts';
 import type { Clock, Random } from '../machinery/clock.ts';
 import type { Log } from '../machinery/log.ts';
+import type { MetricRegistry } from '../machinery/metrics.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import type { Config } from './config.ts';
 import { controllers } from './controllers/index.ts';
@@ -16,6 +17,8 @@ export interface ControllerManagerOptions extends Config {
   trace: Tracer;
   /** Which controllers run, by name; `*` is all, `-name` all but that one (as in `--controllers=*,-cronjob`). */
   controllers?: string[];
+  /** Where queues are counted, if anywhere. */
+  metrics?: MetricRegistry;
 }
 
 /** Names of all controllers, in the order in which they start. */
@@ -31,7 +34,7 @@ function isWanted(name: string, wanted: string[] = ['*']): boolean {
  * starts them. Throws for a controller that does not exist.
  */
 export async function startControllerManager(options: ControllerManagerOptions): Promise<AsyncDisposable> {
-  const { client, informers, clock, random, trace, controllers: wanted, ...config } = options;
+  const { client, informers, clock, random, trace, controllers: wanted, metrics, ...config } = options;
   const log = options.log.child({ component: 'controller-manager' });
   for (const name of wanted ?? []) {
     const plain = name.replace(/^-/, '');
@@ -43,7 +46,10 @@ export async function startControllerManager(options: ControllerManagerOptions):
   for (const controller of controllers.filter((c) => isWanted(c.name, wanted))) {
     const its = config.clientFor?.(controller.name) ?? client;
     const recorder = (component: string) => createEventRecorder({ client: its, clock, log, component });
-    const environment = { client: its, informers, clock, random, log, trace, config, barrier, recorder };
+    const environment = {
+      ...{ client: its, informers, clock, random, log, trace, config, barrier, recorder },
+      ...(metrics ? { metrics } : {}),
+    };
     running.push(await controller.start(environment));
   }
   log.debug('controllers started', { count: running.length });

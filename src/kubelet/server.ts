@@ -1,6 +1,7 @@
 // The kubelet's HTTP interface, as an API server of any make asks it. Platform-free: node/server.ts carries it over TLS.
 import { StatusError } from '../machinery/status.ts';
 import type { KubeletApi, LogOptions, StreamOptions } from './api.ts';
+import { kubeletMetrics } from './own-metrics.ts';
 
 const text = (body: string, status = 200): Response =>
   new Response(body, { status, headers: { 'content-type': 'text/plain; charset=utf-8' } });
@@ -63,7 +64,11 @@ export async function handle(api: KubeletApi, request: Request): Promise<Respons
     if (route === 'GET pods')
       return json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: api.pods() });
     if (route === 'GET stats' && parts[0] === 'summary') return json(await api.stats());
-    if (route === 'GET metrics') return text(await api.metrics());
+    // `/metrics/resource` is what the pods use; `/metrics` is that, and what the kubelet says of itself.
+    if (route === 'GET metrics') {
+      const own = parts.length ? '' : kubeletMetrics(api.pods() as never);
+      return text(own + (await api.metrics()));
+    }
     if (route === 'GET containerLogs') {
       const { namespace, pod, container } = place;
       const log = await api.containerLogs(

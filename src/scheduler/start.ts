@@ -4,12 +4,14 @@ import type { Client, Informers } from '../client/client.ts';
 import { createEventRecorder, type EventRecorder } from '../client/events.ts';
 import { type Clock, type Random, sleep, time } from '../machinery/clock.ts';
 import type { Log } from '../machinery/log.ts';
+import type { MetricRegistry } from '../machinery/metrics.ts';
 import { isNotFound } from '../machinery/status.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import { bindVolumes } from './bind-volumes.ts';
 import { Cycle, type Decision } from './cycle.ts';
 import { type Diagnosis, diagnosisMessage, reasonCounts } from './diagnosis.ts';
 import { type Explanation, explain } from './explain.ts';
+import { SchedulerMetrics } from './metrics.ts';
 import type { NodeInfo } from './node-info.ts';
 import { plugins } from './plugins/index.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -31,6 +33,8 @@ export interface SchedulerOptions {
   percentageOfNodesToScore?: number;
   /** Bindings under way at once. */
   maxBindings?: number;
+  /** Where scheduling is counted, if anywhere. */
+  metrics?: MetricRegistry;
 }
 
 export interface Scheduler extends AsyncDisposable {
@@ -69,6 +73,7 @@ class Running {
   readonly #evictions = new Set<Promise<void>>();
   readonly #loop: Promise<void>;
   #room: (() => void) | undefined;
+  readonly #metrics: SchedulerMetrics | undefined;
 
   constructor(options: SchedulerOptions & { schedulerName: string }, events: EventRecorder) {
     const { client, clock, log, random, percentageOfNodesToScore } = options;
@@ -90,6 +95,7 @@ class Running {
     const { view, nominator, budgets } = this.#cluster;
     this.#cycle = new Cycle(view, plugins, nominator, random, percentageOfNodesToScore);
     this.#preemption = new Preemption(this.#cycle, nominator, random, budgets);
+    this.#metrics = options.metrics && new SchedulerMetrics(options.metrics, () => this.#cluster.queue);
     this.#loop = this.#run();
   }
 
@@ -149,8 +155,12 @@ class Running {
       queue.remove(info.uid);
       return;
     }
+    const began = this.#options.clock.now();
     const result = this.#cycle.schedule(info);
+    const tookMs = this.#options.clock.now() - began;
+    this.#metrics?.searched(tookMs);
     if (!('node' in result)) {
+      this.#metrics?.ended('unschedulable', tookMs);
       this.#unschedulable(entry, result);
       return;
     }
@@ -164,7 +174,7 @@ class Running {
     });
     nominator.delete(info.uid);
     view.cache.assume(info, node);
-    const binding = this.#bind(entry, result).finally(() => {
+    const binding = this.#bind(entry, result, began).finally(() => {
       this.#bindings.delete(binding);
       this.#room?.();
       this.#room = undefined;
@@ -172,7 +182,7 @@ class Running {
     this.#bindings.add(binding);
   }
 
-  async #bind(entry: Entry, { node }: Decision): Promise<void> {
+  async #bind(entry: Entry, { node }: Decision, beganMs: number): Promise<void> {
     const { client, informers, clock, log } = this.#options;
     const { queue, view } = this.#cluster;
     const { info } = entry;
@@ -189,10 +199,14 @@ class Running {
       view.cache.forget(uid);
       queue.wake('pod/delete');
       if (isNotFound(error) || signal.aborted) return queue.remove(uid);
+      this.#metrics?.ended('error', clock.now() - beganMs);
       log.warn('pod not bound', { pod: info.key, node: node.name, error });
       this.#tell(info, 'Warning', 'FailedScheduling', error instanceof Error ? error.message : String(error));
       return queue.failed(entry);
     }
+    const now = clock.now();
+    this.#metrics?.ended('scheduled', now - beganMs);
+    this.#metrics?.bound(entry.attempts, now - entry.queuedAtMs);
     queue.remove(uid);
     this.#reports.drop(uid);
     this.#trace(info, 'pod bound', { node: node.name });
@@ -220,6 +234,7 @@ class Running {
 
   #preempt(info: PodInfo, { node, victims }: Candidate): void {
     const { nominator, queue } = this.#cluster;
+    this.#metrics?.preempted(victims.length);
     // Less important pods that were to have the node must look elsewhere.
     for (const other of nominator.on(node.name, info.uid)) {
       if (other.priority >= info.priority) continue;

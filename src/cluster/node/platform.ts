@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Clock } from '../../machinery/clock.ts';
 import { createLog, type Level, type Log } from '../../machinery/log.ts';
 
@@ -37,6 +38,21 @@ function show(value: unknown): string {
     : (JSON.stringify(value) ?? 'undefined');
 }
 
+/** Where the system tells: open files, and how many there may be. */
+function fileDescriptors(): Record<string, { type: 'gauge'; value: number }> {
+  try {
+    const limit = /Max open files\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0]);
+    return {
+      process_open_fds: { type: 'gauge', value: readdirSync('/proc/self/fd').length },
+      process_max_fds: { type: 'gauge', value: Number(limit ?? 0) },
+      process_virtual_memory_bytes: { type: 'gauge', value: pages * 4096 },
+    };
+  } catch {
+    return {}; // not Linux
+  }
+}
+
 /** What Prometheus expects to know of every process, and of Node. */
 export function processMetrics(): Record<string, { type: 'gauge' | 'counter'; value: number }> {
   const memory = process.memoryUsage();
@@ -44,6 +60,7 @@ export function processMetrics(): Record<string, { type: 'gauge' | 'counter'; va
   return {
     process_resident_memory_bytes: { type: 'gauge', value: memory.rss },
     process_cpu_seconds_total: { type: 'counter', value: (user + system) / 1e6 },
+    ...fileDescriptors(),
     process_start_time_seconds: { type: 'gauge', value: Date.now() / 1000 - process.uptime() },
     nodejs_heap_size_used_bytes: { type: 'gauge', value: memory.heapUsed },
     nodejs_external_memory_bytes: { type: 'gauge', value: memory.external },

@@ -1,3 +1,4 @@
+import { queueMetrics } from '../../client/queue-metrics.ts';
 import { WorkQueue } from '../../client/workqueue.ts';
 import { type Kind, resourceName } from '../../machinery/kind.ts';
 import type { Log } from '../../machinery/log.ts';
@@ -72,7 +73,12 @@ class Running<T extends KubeObject, O> implements AsyncDisposable {
     this.#log = environment.log.child({ controller: rules.name });
     this.#cache = cacheOf(environment.informers);
     this.#events = environment.recorder(rules.component ?? `${rules.name}-controller`);
-    this.#queue = new WorkQueue({ clock: environment.clock, onRoom: () => this.#all() });
+    const { clock, metrics } = environment;
+    this.#queue = new WorkQueue({
+      clock,
+      onRoom: () => this.#all(),
+      ...(metrics ? { metrics: queueMetrics(metrics, rules.name) } : {}),
+    });
     this.#wire();
     this.#workers = Array.from({ length: rules.workers ?? 8 }, () => this.#work());
   }

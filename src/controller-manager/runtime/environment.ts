@@ -4,6 +4,7 @@ import type { Clock, Random } from '../../machinery/clock.ts';
 import type { Kind } from '../../machinery/kind.ts';
 import type { Log } from '../../machinery/log.ts';
 import { controllerOf, type KubeObject } from '../../machinery/meta.ts';
+import type { MetricRegistry } from '../../machinery/metrics.ts';
 import type { Tracer } from '../../machinery/trace.ts';
 import type { Config } from '../config.ts';
 import type { WriteBarrier } from './write-barrier.ts';
@@ -19,6 +20,8 @@ export interface Environment {
   config: Config;
   barrier: WriteBarrier;
   recorder: (component: string) => EventRecorder;
+  /** Where queues are counted, if anywhere. */
+  metrics?: MetricRegistry;
 }
 
 /** A part of the controller manager that can be started. The promise resolves before its caches have synced. */
