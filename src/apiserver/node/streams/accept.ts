@@ -4,6 +4,7 @@ import { WebSocketServer } from 'ws';
 import type { MessageSocket } from '../../../client/streams/message-socket.ts';
 import { maxMessageBytes, messageSocket } from '../../../client/streams/node/web-socket.ts';
 import { badRequest } from '../../../machinery/status.ts';
+import { upgradedEvent } from './splice.ts';
 
 const chosen = new WeakMap<IncomingMessage, string>();
 const server = new WebSocketServer({
@@ -53,6 +54,7 @@ export function acceptWebSocket(
     server.handleUpgrade(request, socket, head, (ws) => {
       socket.off('close', refused);
       accepted.add(socket);
+      socket.emit(upgradedEvent);
       resolve(messageSocket(ws, protocol));
     });
   });

@@ -2,11 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Upgraded } from './upgrade-request.ts';
 
+/** What a client's socket emits once it speaks another protocol. */
+export const upgradedEvent = 'wherry:upgraded';
+
 /** Tells the client that the upgrade is done, in the words of the one behind us, and joins the two connections. */
 export async function splice(client: Socket, head: Buffer, { socket, rawHeaders }: Upgraded): Promise<void> {
   const lines: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`);
   client.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`);
+  client.emit(upgradedEvent);
   if (head.length) socket.write(head);
   await join(client, socket);
 }

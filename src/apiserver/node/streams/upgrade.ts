@@ -25,7 +25,7 @@ import { hostOf, isProxy, targetOf } from './http-proxy.ts';
 import { serveLogMessages } from './logs.ts';
 import { servePorts, tunnel, tunnelPrefix } from './port-forward-websocket.ts';
 import { upgradeElsewhere } from './remote-upgrade.ts';
-import { headerLines, splice } from './splice.ts';
+import { headerLines, splice, upgradedEvent } from './splice.ts';
 import { spdyTo, UpgradeRefused, upgradeRequest } from './upgrade-request.ts';
 import { serveWatchMessages } from './watch-websocket.ts';
 
@@ -56,6 +56,10 @@ export const createUpgradeHandler =
     const exchange = withBearerProtocol(bare, request);
     const call = new Call(server, exchange);
     let failure: number | undefined;
+    socket.once(upgradedEvent, () => {
+      call.freeSeats();
+      call.trail?.responseStarted(101);
+    });
     try {
       const target = await recognize(call);
       const waiting = call.takeSeats();
