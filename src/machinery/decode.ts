@@ -150,7 +150,11 @@ class Walk {
           ? value
           : this.#mismatch(value, node, key);
       case 'int64':
-        return Number.isInteger(value) ? value : this.#mismatch(value, node, key);
+        // The largest int64 is no double, and is read as 2^63.
+        if (value === 2 ** 63) return 2 ** 63 - 1024;
+        return Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63
+          ? value
+          : this.#mismatch(value, node, key);
       case 'double':
         return typeof value === 'number' ? value : this.#mismatch(value, node, key);
       case 'quantity':
@@ -160,7 +164,8 @@ class Walk {
       case 'microtime':
         return this.#time(value, node, key, microTimeForm, 6);
       case 'int-or-string':
-        return typeof value === 'string' || (Number.isInteger(value) && Math.abs(value) < 2 ** 31)
+        return typeof value === 'string' ||
+          (Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31)
           ? value
           : this.#mismatch(value, node, key);
       case 'bytes':

@@ -23,6 +23,8 @@ const form = /^([+-]?)(\d*)(?:\.(\d*))?(.*)$/;
 export class QuantityError extends Error {}
 
 function parse(text: string): Exact {
+  // Long before a number of so many digits costs time.
+  if (text.length > 1000) throw new QuantityError(WRONG_FORM);
   const match = form.exec(text);
   if (!match || (!match[2] && !match[3])) throw new QuantityError(WRONG_FORM);
   const [, sign, whole, fraction = '', suffix] = match;

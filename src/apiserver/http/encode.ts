@@ -16,26 +16,30 @@ export interface Encoded {
 
 const encoder = new TextEncoder();
 
-const specials: Record<string, string> = {
-  Status: 'meta.v1.Status',
-  DeleteOptions: 'meta.v1.DeleteOptions',
-  PartialObjectMetadata: 'meta.v1.PartialObjectMetadata',
-  PartialObjectMetadataList: 'meta.v1.PartialObjectMetadataList',
-  Scale: 'autoscaling.v1.Scale',
-  TokenRequest: 'authentication.v1.TokenRequest',
-  Eviction: 'policy.v1.Eviction',
-  Binding: 'core.v1.Binding',
-};
+const specials = new Map(
+  Object.entries({
+    Status: 'meta.v1.Status',
+    DeleteOptions: 'meta.v1.DeleteOptions',
+    PartialObjectMetadata: 'meta.v1.PartialObjectMetadata',
+    PartialObjectMetadataList: 'meta.v1.PartialObjectMetadataList',
+    Scale: 'autoscaling.v1.Scale',
+    TokenRequest: 'authentication.v1.TokenRequest',
+    Eviction: 'policy.v1.Eviction',
+    Binding: 'core.v1.Binding',
+  }),
+);
 
 /** The id of a type in the tables: of a served kind, of its list, or of what goes with all kinds. */
 export function typeIdOf(scheme: Scheme, apiVersion: string, kind: string): string | undefined {
-  if (specials[kind]) return specials[kind];
+  const special = specials.get(kind);
+  if (special) return special;
   return scheme.kind(apiVersion, kind)?.kind.type;
 }
 
 /** The same without a scheme: `apps/v1 DeploymentList` is `apps.v1.DeploymentList`. */
 function typeIdFrom({ apiVersion = '', kind = '' }: AnyObject): string {
-  if (specials[kind]) return specials[kind];
+  const special = specials.get(kind);
+  if (special) return special;
   const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['core', apiVersion];
   return `${group!.split('.')[0]}.${version}.${kind}`;
 }

@@ -1,9 +1,12 @@
 // Objects of the built-in kinds in protobuf, from the field tables of the facts.
 // Format: "Kubernetes Protobuf encoding" in the API concepts: the bytes `k8s\0`, then a runtime.Unknown that holds
 // apiVersion, kind and the encoded object.
+import { parseJson } from '../json.ts';
 import type { AnyObject } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
+import { durationNs, durationText } from './duration.ts';
 import { ProtoReader, ProtoWriter } from './wire.ts';
+import { keepsZero } from './zero-values.ts';
 
 type Messages = Record<string, Record<string, [number, string]>>;
 
@@ -16,6 +19,8 @@ interface Slot {
   map: boolean;
   /** The message's fields stand in the parent's JSON. */
   inline: boolean;
+  /** JSON has the field also when it is zero. */
+  keepsZero: boolean;
 }
 interface Message {
   slots: Slot[];
@@ -34,6 +39,8 @@ export interface KubernetesCodec {
   knows(typeId: string): boolean;
 }
 
+/** Deeper nesting than any object has: what walks objects need not fear for its stack. */
+const maxDepth = 300;
 const magic = new Uint8Array([0x6b, 0x38, 0x73, 0x00]);
 const text = new TextEncoder();
 const fromText = new TextDecoder();
@@ -69,103 +76,6 @@ export function sealEnvelope(apiVersion: string, kind: string, raw: Uint8Array):
   return writer.tag(2, 2).bytes(raw).tag(3, 2).string('').tag(4, 2).string('').finish();
 }
 
-/**
- * Scalars that Go writes even when they are zero and leaves out of JSON then. Where zero means something else than "not
- * said" (`replicas: 0`, `runAsUser: 0`, `automountServiceAccountToken: false`) the field is a pointer there and not named here.
- */
-const zeroIsAbsent = new Set([
-  'hostNetwork',
-  'hostPID',
-  'hostIPC',
-  'stdin',
-  'stdinOnce',
-  'tty',
-  'readOnly',
-  'paused',
-  'unschedulable',
-  'publishNotReadyAddresses',
-  'globalDefault',
-  'isDefault',
-  'preserveUnknownFields',
-  'nullable',
-  'uniqueItems',
-  'exclusiveMaximum',
-  'exclusiveMinimum',
-  'deprecated',
-  'hostPort',
-  'nodePort',
-  'healthCheckNodePort',
-  'minReadySeconds',
-  'initialDelaySeconds',
-  'timeoutSeconds',
-  'periodSeconds',
-  'successThreshold',
-  'failureThreshold',
-  'observedGeneration',
-  'generation',
-  'readyReplicas',
-  'availableReplicas',
-  'unavailableReplicas',
-  'updatedReplicas',
-  'fullyLabeledReplicas',
-  'currentReplicas',
-  'succeeded',
-  'failed',
-  'active',
-  'iops',
-  'count',
-  'numberUnavailable',
-  'updatedNumberScheduled',
-  'numberAvailable',
-  'partition',
-  'fsGroupChange',
-  'retryAfterSeconds',
-  'code',
-  'remainingItems',
-  'allowWatchBookmarks',
-  'authenticated',
-  'chapAuthDiscovery',
-  'chapAuthSession',
-  'clusterScope',
-  'denied',
-  'deprecatedCount',
-  'insecureSkipTLSVerify',
-  'number',
-  'signal',
-  'sizeBytes',
-  'sslEnabled',
-  'stderr',
-  'stdout',
-  'x-kubernetes-embedded-resource',
-  'x-kubernetes-int-or-string',
-]);
-/** Numbers of `zeroIsAbsent` that are pointers in these types. */
-const pointers = new Set([
-  'apps.v1.RollingUpdateStatefulSetStrategy.partition',
-  'core.v1.ClientIPConfig.timeoutSeconds',
-  'core.v1.AzureDiskVolumeSource.readOnly',
-  'core.v1.CSIVolumeSource.readOnly',
-  'autoscaling.v2.HorizontalPodAutoscalerStatus.observedGeneration',
-  'autoscaling.v1.HorizontalPodAutoscalerStatus.observedGeneration',
-  'storage.v1.VolumeNodeResources.count',
-]);
-/** Numbers that Go leaves out when they are zero in these types alone. */
-const zeroIsAbsentIn = new Set([
-  'apps.v1.DeploymentStatus.replicas',
-  'autoscaling.v1.ScaleSpec.replicas',
-  'apiextensions.v1.CustomResourceColumnDefinition.priority',
-]);
-/** Numbers that are written in JSON even when they are zero, though fields of their name elsewhere are not. */
-const always = new Set([
-  'apps.v1.StatefulSetStatus.availableReplicas',
-  'autoscaling.v2.HorizontalPodAutoscalerStatus.currentReplicas',
-  'events.v1.EventSeries.count',
-  'resource.v1.ResourcePool.generation',
-  'autoscaling.v2.HPAScalingPolicy.periodSeconds',
-]);
-/** Texts where empty is not the same as absent. */
-const emptyTexts = new Set(['storageClassName', 'ingressClassName', 'volumeAttributesClassName']);
-
 /** A codec over tables: `types` as the facts give them, `messages` those that only protobuf has. */
 export function kubernetesCodec(types: SchemaTable, messages: Messages): KubernetesCodec {
   const compiled = new Map<string, Message | undefined>();
@@ -181,7 +91,15 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
       bare = bare.replace(/^\./, '');
       if (!bare.includes('.') && /^[A-Z]/.test(bare))
         bare = `${id.split('.').slice(0, -1).join('.')}.${bare}`;
-      slots.push({ number, json, type: bare, repeated, map, inline });
+      slots.push({
+        number,
+        json,
+        type: bare,
+        repeated,
+        map,
+        inline,
+        keepsZero: bare.includes('.') || keepsZero(types, id, json),
+      });
     };
     for (const [json, field] of Object.entries(own)) if (field.n && field.p) add(field.n, json, field.p);
     const plain = (name: string) => name.replace(/[-$]/g, '').toLowerCase();
@@ -304,12 +222,22 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
         else writeValue(writer, 1, 'apiextensions.v1.JSONSchemaProps', value);
         return;
     }
-    if (type.endsWith('.ExtraValue')) for (const item of value) writer.tag(1, 2).string(item);
+    if (isWords(type)) for (const item of value) writer.tag(1, 2).string(item);
     else writeFields(writer, type, value);
   }
 
+  let depth = 0;
   function readFields(reader: ProtoReader, end: number, id: string, into: any): any {
-    const known = message(id);
+    if (depth >= maxDepth) throw new RangeError(`protobuf: nested deeper than ${maxDepth} messages`);
+    depth++;
+    try {
+      return readFieldsOf(message(id), reader, end, into);
+    } finally {
+      depth--;
+    }
+  }
+
+  function readFieldsOf(known: Message | undefined, reader: ProtoReader, end: number, into: any): any {
     while (reader.position < end) {
       const tag = reader.uint32();
       const slot = known?.byNumber.get(tag >>> 3);
@@ -319,8 +247,10 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
       else if (slot.repeated) readRepeated(reader, tag & 7, slot, (into[slot.json] ??= []));
       else {
         const value = readValue(reader, slot.type);
-        if (isAbsent(id, slot.json, value)) continue;
-        into[slot.json] = value;
+        if (value === null) continue;
+        // The last one that is said counts, and a zero takes back what was said before.
+        if (slot.keepsZero || (value !== '' && value !== 0 && value !== false)) into[slot.json] = value;
+        else if (into[slot.json] !== undefined) delete into[slot.json];
       }
     }
     return into;
@@ -365,13 +295,13 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
       case 'uint32':
         return reader.int64();
       case 'double':
-        return reader.double();
+        return finite(reader.double());
     }
     return readMessage(reader, reader.lengthEnd(), type);
   }
 
   function readMessage(reader: ProtoReader, end: number, type: string): any {
-    const bare = special[type] ?? (type.endsWith('.ExtraValue') ? special.ExtraValue : undefined);
+    const bare = special[type] ?? (isWords(type) ? special.ExtraValue : undefined);
     if (!bare) return readFields(reader, end, type, {});
     const fields: Record<number, any[]> = {};
     while (reader.position < end) {
@@ -407,18 +337,26 @@ export function kubernetesCodec(types: SchemaTable, messages: Messages): Kuberne
   };
 }
 
-function isAbsent(id: string, json: string, value: unknown): boolean {
-  if (value === '') return !emptyTexts.has(json);
-  if (value === null) return true;
-  if (value !== 0 && value !== false) return false;
-  const path = `${id}.${json}`;
-  return zeroIsAbsent.has(json) ? !pointers.has(path) && !always.has(path) : zeroIsAbsentIn.has(path);
+/** Messages that hold a list of texts, which JSON has in their place. */
+const isWords = (type: string): boolean => type.endsWith('.ExtraValue') || type === 'meta.v1.Verbs';
+
+function finite(value: number): number {
+  if (!Number.isFinite(value)) throw new RangeError(`protobuf: JSON has no ${value}`);
+  return value;
 }
 
 const rawJson = (fields: Record<number, any[]>): unknown => {
-  const raw = fields[1]?.[0];
-  return raw ? JSON.parse(fromText.decode(Uint8Array.from(atob(raw), (c) => c.charCodeAt(0)))) : null;
+  const raw = fields[1]?.at(-1);
+  return raw ? parseJson(fromText.decode(Uint8Array.from(atob(raw), (c) => c.charCodeAt(0)))) : null;
 };
+/** Nothing said is no time, and so is the first second of 1970: it is what no time is written as. */
+function timeText(fields: Record<number, any[]>): string | undefined {
+  const seconds = fields[1]?.at(-1) ?? 0;
+  if (seconds === 0 && !fields[2]?.at(-1)) return undefined;
+  if (seconds < -62135596800 || seconds > 253402300799)
+    throw new RangeError(`protobuf: a time of ${seconds} seconds`);
+  return new Date(seconds * 1000).toISOString().slice(0, 19);
+}
 const props = 'apiextensions.v1.JSONSchemaProps';
 /** Messages whose JSON is not an object of their fields: what to read, and what to make of it. */
 const special: Record<
@@ -427,15 +365,21 @@ const special: Record<
 > = {
   'meta.v1.Time': {
     fields: { 1: 'int64', 2: 'int32' },
-    value: (f) =>
-      f[1]?.[0] === undefined ? null : new Date(f[1][0] * 1000).toISOString().slice(0, 19) + 'Z',
+    value: (f) => {
+      const seconds = timeText(f);
+      return seconds === undefined ? null : `${seconds}Z`;
+    },
   },
   'meta.v1.MicroTime': {
     fields: { 1: 'int64', 2: 'int32' },
-    value: (f) =>
-      f[1]?.[0] === undefined
+    value: (f) => {
+      const seconds = timeText(f);
+      const nanos = f[2]?.at(-1) ?? 0;
+      if (nanos < 0 || nanos > 999_999_999) throw new RangeError(`protobuf: a time of ${nanos} nanoseconds`);
+      return seconds === undefined
         ? null
-        : `${new Date(f[1][0] * 1000).toISOString().slice(0, 19)}.${String(Math.floor((f[2]?.[0] ?? 0) / 1000)).padStart(6, '0')}Z`,
+        : `${seconds}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z`;
+    },
   },
   'meta.v1.Duration': { fields: { 1: 'int64' }, value: (f) => durationText(f[1]?.[0] ?? 0) },
   'resource.Quantity': { fields: { 1: 'string' }, value: (f) => f[1]?.[0] ?? '0' },
@@ -449,7 +393,7 @@ const special: Record<
   'apiextensions.v1.JSON': { fields: { 1: 'bytes' }, value: rawJson },
   'apiextensions.v1.JSONSchemaPropsOrArray': {
     fields: { 1: props, 2: props },
-    value: (f) => f[1]?.[0] ?? f[2] ?? [],
+    value: (f) => f[2] ?? f[1]?.[0] ?? null,
   },
   'apiextensions.v1.JSONSchemaPropsOrBool': {
     fields: { 1: 'bool', 2: props },
@@ -457,7 +401,7 @@ const special: Record<
   },
   'apiextensions.v1.JSONSchemaPropsOrStringArray': {
     fields: { 1: props, 2: 'string' },
-    value: (f) => f[1]?.[0] ?? f[2] ?? [],
+    value: (f) => f[2] ?? f[1]?.[0] ?? null,
   },
   ExtraValue: { fields: { 1: 'string' }, value: (f) => f[1] ?? [] },
 };
@@ -466,29 +410,4 @@ function base64(bytes: Uint8Array): string {
   let binary = '';
   for (let i = 0; i < bytes.length; i += 8192) binary += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(binary);
-}
-
-const units: [string, number][] = [
-  ['h', 3600e9],
-  ['m', 60e9],
-  ['s', 1e9],
-  ['ms', 1e6],
-  ['us', 1e3],
-  ['µs', 1e3],
-  ['ns', 1],
-];
-const durationNs = (value: string): number =>
-  [...String(value).matchAll(/([\d.]+)(h|ms|us|µs|ns|m|s)/g)].reduce(
-    (sum, [, n, unit]) => sum + Number(n) * units.find(([u]) => u === unit)![1],
-    0,
-  );
-
-/** As Go writes a duration: `1h30m0s`, `1.5s`, `250ms`. */
-function durationText(ns: number): string {
-  if (ns === 0) return '0s';
-  if (ns < 1e9) return ns >= 1e6 ? `${ns / 1e6}ms` : ns >= 1e3 ? `${ns / 1e3}µs` : `${ns}ns`;
-  const h = Math.floor(ns / 3600e9);
-  const m = Math.floor((ns % 3600e9) / 60e9);
-  const s = (ns % 60e9) / 1e9;
-  return `${h ? `${h}h` : ''}${h || m ? `${m}m` : ''}${s}s`;
 }

@@ -3,9 +3,13 @@
 //
 // 64-bit integers are JavaScript numbers, exact up to 2^53.
 
-const textDecoder = new TextDecoder();
+// A byte order mark is a character like others.
+const textDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const textEncoder = new TextEncoder();
 const TWO_32 = 0x1_0000_0000;
+const TWO_63 = 2 ** 63;
+/** The largest double below 2^63. */
+export const largestInt64 = TWO_63 - 1024;
 
 /**
  * Writes into one growing buffer. A nested message is written in place: beginMessage() leaves one byte for the length,
@@ -193,7 +197,11 @@ export class ProtoReader {
         low |= bits << 28;
         high = bits >>> 4;
       } else high |= bits << (index * 7 - 32);
-      if (next < 0x80) return (signed ? high | 0 : high >>> 0) * TWO_32 + (low >>> 0);
+      if (next < 0x80) {
+        const value = (signed ? high | 0 : high >>> 0) * TWO_32 + (low >>> 0);
+        // Rounded up to 2^63 it would no longer be an int64: written again, it would be negative.
+        return signed && value >= TWO_63 ? largestInt64 : value;
+      }
     }
     throw new RangeError('protobuf: a varint of more than ten bytes');
   }
