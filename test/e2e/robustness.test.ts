@@ -94,7 +94,7 @@ test('a data directory of another version is left alone', async () => {
   const dir = copy();
   writeFileSync(join(dir, 'etcd', 'format'), '99\n');
   const before = hashes(dir);
-  refused(await up(dir), /has format 99, this version of Wherry knows 1: /);
+  refused(await up(dir), /has format 99, this version of Wherry knows 2: /);
   assert.deepEqual(hashes(dir), before);
 });
 
@@ -103,10 +103,10 @@ test('a half-written data directory is refused', async () => {
   rmSync(join(without, 'etcd', 'format'));
   refused(await up(without), /half made/);
   const cut = copy();
-  truncateSync(join(cut, 'etcd', 'wherry.mdb'), 20_000);
-  refused(await up(cut), /not a whole Wherry store.*: restore a backup/);
+  truncateSync(join(cut, 'etcd', '00000001.log'), 20_000);
+  refused(await up(cut), /is damaged \(it ends at revision \d+, and revision \d+ was acknowledged\): restore a backup/);
   const empty = copy();
-  rmSync(join(empty, 'etcd', 'wherry.mdb'));
+  rmSync(join(empty, 'etcd', '00000001.log'));
   refused(await up(empty), /is missing: restore a backup/);
 });
 
