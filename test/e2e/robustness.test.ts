@@ -104,7 +104,10 @@ test('a half-written data directory is refused', async () => {
   refused(await up(without), /half made/);
   const cut = copy();
   truncateSync(join(cut, 'etcd', '00000001.log'), 20_000);
-  refused(await up(cut), /is damaged \(it ends at revision \d+, and revision \d+ was acknowledged\): restore a backup/);
+  refused(
+    await up(cut),
+    /is damaged \(it ends at revision \d+, and revision \d+ was acknowledged\): restore a backup/,
+  );
   const empty = copy();
   rmSync(join(empty, 'etcd', '00000001.log'));
   refused(await up(empty), /is missing: restore a backup/);
