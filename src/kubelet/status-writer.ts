@@ -17,6 +17,8 @@ interface Entry {
   /** Nothing of the pod is left on the node: delete it when the API wants that. */
   finished: boolean;
   busy: boolean;
+  /** Something was said since it was last looked at. */
+  fresh: boolean;
   gone: boolean;
 }
 
@@ -111,11 +113,13 @@ export class StatusWriter {
   #entry(pod: Pod): Entry {
     const uid = pod.metadata.uid!;
     let entry = this.#entries.get(uid);
-    if (!entry) this.#entries.set(uid, (entry = { pod, finished: false, busy: false, gone: false }));
+    if (!entry)
+      this.#entries.set(uid, (entry = { pod, finished: false, busy: false, fresh: false, gone: false }));
     return entry;
   }
 
   #kick(entry: Entry): void {
+    entry.fresh = true;
     if (entry.busy || !entry.wanted || this.#stop.signal.aborted) return;
     entry.busy = true;
     this.#write(entry)
@@ -125,6 +129,8 @@ export class StatusWriter {
       })
       .finally(() => {
         entry.busy = false;
+        // Said after the writer had looked for the last time, and before it was done.
+        if (entry.fresh && !entry.gone) this.#kick(entry);
       });
   }
 
@@ -132,6 +138,7 @@ export class StatusWriter {
     let delayMs = 200;
     while (!entry.gone && !this.#stop.signal.aborted) {
       try {
+        entry.fresh = false;
         if (!(await this.#writeOnce(entry))) return;
         delayMs = 200;
       } catch (error) {
