@@ -74,7 +74,14 @@ export function equal(a: unknown, b: unknown): boolean {
   if (Array.isArray(a) !== Array.isArray(b)) return false;
   if (Array.isArray(a))
     return a.length === (b as unknown[]).length && a.every((x, i) => equal(x, (b as unknown[])[i]));
-  for (const key in a) if (!equal((a as any)[key], (b as any)[key])) return false;
-  for (const key in b) if ((b as any)[key] !== undefined && (a as any)[key] === undefined) return false;
-  return true;
+  // Counted, for what one of them has and the other has not may have the name of something that every object has: `toString`.
+  let more = 0;
+  for (const key in a) {
+    const value = (a as any)[key];
+    if (value === undefined) continue;
+    if (!equal(value, (b as any)[key])) return false;
+    more++;
+  }
+  for (const key in b) if ((b as any)[key] !== undefined) more--;
+  return more === 0;
 }

@@ -69,15 +69,15 @@ const scalars: Record<ScalarType, (draw: Draw) => unknown> = {
 };
 
 /** Any JSON value, at most so deep. */
-export function randomJson(draw: Draw, depth: number): unknown {
+export function randomJson(draw: Draw, depth: number, full = false): unknown {
   const kind = draw.upTo(depth > 0 ? 6 : 4);
-  if (kind === 0) return null;
+  if (kind === 0) return full ? true : null;
   if (kind === 1) return once(draw, 2);
   if (kind === 2) return pick(draw, [...numbers.double!, ...numbers.int32!]);
   if (kind <= 4) return word(draw);
-  const length = draw.upTo(3);
-  if (kind === 5) return Array.from({ length }, () => randomJson(draw, depth - 1));
-  return record(Array.from({ length }, () => [pick(draw, keys), randomJson(draw, depth - 1)] as const));
+  const length = full ? 1 + draw.upTo(2) : draw.upTo(3);
+  if (kind === 5) return Array.from({ length }, () => randomJson(draw, depth - 1, full));
+  return record(Array.from({ length }, () => [pick(draw, keys), randomJson(draw, depth - 1, full)] as const));
 }
 
 /** Also a key called `__proto__` becomes a key. */
@@ -95,17 +95,17 @@ export interface Wishes {
   fields?: number;
   /** Elements of lists that merge are distinct, and have their keys: as in objects that a server has accepted. */
   distinct?: boolean;
-  /** No empty lists and maps, and no empty texts as elements of sets: they have no owners, and no trace in patches. */
+  /** No empty lists and maps, and no null in what is free: they have no owners, and patches cannot say them. */
   full?: boolean;
 }
 
 const unions: Record<string, (draw: Draw, wishes: Required<Wishes>) => unknown> = {
-  'runtime.RawExtension': (draw) =>
-    record([['kind', word(draw)] as const, ['x', randomJson(draw, 2)] as const]),
+  'runtime.RawExtension': (draw, { full }) =>
+    record([['kind', word(draw)] as const, ['x', randomJson(draw, 2, full)] as const]),
   'meta.v1.FieldsV1': (draw) => record([[`f:${word(draw)}`, {}] as const]),
   'meta.v1.Patch': () => ({}),
   'apiextensions.v1.CustomResourceSubresourceStatus': () => ({}),
-  'apiextensions.v1.JSON': (draw) => randomJson(draw, 3),
+  'apiextensions.v1.JSON': (draw, { full }) => randomJson(draw, 3, full),
   'apiextensions.v1.JSONSchemaPropsOrArray': (draw, wishes) =>
     once(draw, 2) ? schema(draw, wishes) : [schema(draw, wishes), schema(draw, wishes)],
   'apiextensions.v1.JSONSchemaPropsOrBool': (draw, wishes) =>

@@ -10,6 +10,10 @@ export interface JsonPatchOp {
 }
 
 const MAX_OPERATIONS = 10_000;
+/** Bytes that all copies of a patch may add: else thirty of them make a billion times as much. */
+const MAX_COPIED = 3 << 20;
+/** Elements of lists that all operations of a patch may move out of the way. */
+const MAX_MOVED = 100_000_000;
 
 /** 422: the patch can be read but not applied to this object. */
 export const unprocessable = (why: string): StatusError =>
@@ -58,89 +62,126 @@ function get(document: unknown, path: string): { found: boolean; value?: unknown
   return { found: true, value };
 }
 
-/** Copies the containers on the way to `path`, and lets `edit` change the last one. */
-function change(document: unknown, path: string, edit: (container: any, key: string) => void): unknown {
-  const tokens = pointer(path);
-  const walk = (value: unknown, depth: number): unknown => {
-    const token = tokens[depth]!;
-    if (!Array.isArray(value) && !isObject(value))
-      throw new PatchError(`${path}: there is nothing at /${tokens.slice(0, depth).join('/')}`);
-    const copy: any = Array.isArray(value) ? [...value] : { ...value };
-    if (depth === tokens.length - 1) {
-      edit(copy, token);
-      return copy;
+/** One run of a patch: what it has made so far, and what that has cost. */
+class Run {
+  /** Containers made in this run, and nobody else's: they may be changed in place. */
+  readonly #mine = new WeakSet<object>();
+  #copied = 0;
+  #moved = 0;
+
+  apply(document: unknown, { op, path, from, value = null }: JsonPatchOp): unknown {
+    switch (op) {
+      case 'add':
+        return this.#add(document, path, value);
+      case 'remove':
+        return this.#remove(document, path);
+      case 'replace':
+        return this.#replace(document, path, value);
+      case 'move':
+      case 'copy': {
+        const source = get(document, from!);
+        if (!source.found) throw new PatchError(`${op}: there is nothing at ${from}`);
+        if (op === 'copy') return this.#add(document, path, this.#copyOf(source.value));
+        if (path.startsWith(`${from}/`)) throw new PatchError(`move: ${path} is inside ${from}`);
+        return this.#add(this.#remove(document, from!), path, source.value);
+      }
+      case 'test': {
+        const actual = get(document, path);
+        if (!equal(actual.value ?? null, value)) throw new PatchError(`testing value ${path} failed`);
+        return document;
+      }
     }
-    if (Array.isArray(copy)) {
-      const index = indexOf(token, copy.length, path);
-      copy[index] = walk(copy[index], depth + 1);
-    } else {
-      if (!Object.hasOwn(copy, token)) throw new PatchError(`${path}: ${token} is missing`);
-      put(copy, token, walk(copy[token], depth + 1));
-    }
+  }
+
+  /** A copy of its own, so that a change of the one is not seen in the other. */
+  #copyOf(value: unknown): unknown {
+    const text = JSON.stringify(value);
+    this.#copied += text.length;
+    if (this.#copied > MAX_COPIED)
+      throw new PatchError(
+        `Unable to complete the copy, the accumulated size increase of copy is ${this.#copied}, exceeding the limit ${MAX_COPIED}`,
+      );
+    return JSON.parse(text);
+  }
+
+  #own<T extends object>(container: T): T {
+    if (this.#mine.has(container)) return container;
+    if (Array.isArray(container)) this.#moves(container.length);
+    const copy: any = Array.isArray(container) ? [...container] : { ...container };
+    this.#mine.add(copy);
     return copy;
-  };
-  return walk(document, 0);
-}
+  }
 
-function add(document: unknown, path: string, value: unknown): unknown {
-  if (path === '') return value;
-  return change(document, path, (container, key) => {
-    if (Array.isArray(container)) {
-      if (key === '-') container.push(value);
-      else container.splice(indexOf(key, container.length, path), 0, value);
-    } else put(container, key, value);
-  });
-}
+  #moves(elements: number): void {
+    this.#moved += elements;
+    if (this.#moved > MAX_MOVED)
+      throw new PatchError('the operations on lists of the patch cost more than the limit allows');
+  }
 
-function remove(document: unknown, path: string): unknown {
-  if (path === '') throw new PatchError('the whole document cannot be removed');
-  return change(document, path, (container, key) => {
-    if (Array.isArray(container)) {
-      const index = indexOf(key, container.length, path);
-      if (index >= container.length) throw new PatchError(`${path}: index ${key} is out of bounds`);
-      container.splice(index, 1);
-    } else {
-      if (!Object.hasOwn(container, key)) throw new PatchError(`${path}: there is nothing to remove`);
-      delete container[key];
-    }
-  });
-}
+  /** Copies the containers on the way to `path` where they are not ours, and lets `edit` change the last one. */
+  #change(document: unknown, path: string, edit: (container: any, key: string) => void): unknown {
+    const tokens = pointer(path);
+    const walk = (value: unknown, depth: number): unknown => {
+      const token = tokens[depth]!;
+      if (!Array.isArray(value) && !isObject(value))
+        throw new PatchError(`${path}: there is nothing at /${tokens.slice(0, depth).join('/')}`);
+      const own: any = this.#own(value);
+      if (depth === tokens.length - 1) {
+        edit(own, token);
+        return own;
+      }
+      if (Array.isArray(own)) {
+        const index = indexOf(token, own.length, path);
+        own[index] = walk(own[index], depth + 1);
+      } else {
+        if (!Object.hasOwn(own, token)) throw new PatchError(`${path}: ${token} is missing`);
+        put(own, token, walk(own[token], depth + 1));
+      }
+      return own;
+    };
+    return walk(document, 0);
+  }
 
-function replace(document: unknown, path: string, value: unknown): unknown {
-  if (path === '') return value;
-  return change(document, path, (container, key) => {
-    if (Array.isArray(container)) {
-      const index = indexOf(key, container.length, path);
-      if (index >= container.length) throw new PatchError(`${path}: index ${key} is out of bounds`);
-      container[index] = value;
-    } else {
-      if (!Object.hasOwn(container, key)) throw new PatchError(`${path}: there is nothing to replace`);
-      put(container, key, value);
-    }
-  });
-}
+  #add(document: unknown, path: string, value: unknown): unknown {
+    if (path === '') return value;
+    return this.#change(document, path, (container, key) => {
+      if (!Array.isArray(container)) put(container, key, value);
+      else if (key === '-') container.push(value);
+      else {
+        const index = indexOf(key, container.length, path);
+        this.#moves(container.length - index);
+        container.splice(index, 0, value);
+      }
+    });
+  }
 
-function applyOne(document: unknown, { op, path, from, value = null }: JsonPatchOp): unknown {
-  switch (op) {
-    case 'add':
-      return add(document, path, value);
-    case 'remove':
-      return remove(document, path);
-    case 'replace':
-      return replace(document, path, value);
-    case 'move':
-    case 'copy': {
-      const source = get(document, from!);
-      if (!source.found) throw new PatchError(`${op}: there is nothing at ${from}`);
-      if (op === 'move' && path.startsWith(`${from}/`))
-        throw new PatchError(`move: ${path} is inside ${from}`);
-      return add(op === 'move' ? remove(document, from!) : document, path, source.value);
-    }
-    case 'test': {
-      const actual = get(document, path);
-      if (!equal(actual.value ?? null, value)) throw new PatchError(`testing value ${path} failed`);
-      return document;
-    }
+  #remove(document: unknown, path: string): unknown {
+    if (path === '') throw new PatchError('the whole document cannot be removed');
+    return this.#change(document, path, (container, key) => {
+      if (Array.isArray(container)) {
+        const index = indexOf(key, container.length, path);
+        if (index >= container.length) throw new PatchError(`${path}: index ${key} is out of bounds`);
+        this.#moves(container.length - index);
+        container.splice(index, 1);
+      } else {
+        if (!Object.hasOwn(container, key)) throw new PatchError(`${path}: there is nothing to remove`);
+        delete container[key];
+      }
+    });
+  }
+
+  #replace(document: unknown, path: string, value: unknown): unknown {
+    if (path === '') return value;
+    return this.#change(document, path, (container, key) => {
+      if (Array.isArray(container)) {
+        const index = indexOf(key, container.length, path);
+        if (index >= container.length) throw new PatchError(`${path}: index ${key} is out of bounds`);
+        container[index] = value;
+      } else {
+        if (!Object.hasOwn(container, key)) throw new PatchError(`${path}: there is nothing to replace`);
+        put(container, key, value);
+      }
+    });
   }
 }
 
@@ -167,13 +208,14 @@ export function jsonPatch<T = any>(document: T, patch: unknown): T {
     throw new StatusError(
       413,
       'RequestEntityTooLarge',
-      `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`,
+      `Request entity too large: The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`,
     );
   let result: unknown = document;
+  const run = new Run();
   for (const op of patch) {
     checkOp(op);
     try {
-      result = applyOne(result, op);
+      result = run.apply(result, op);
     } catch (error) {
       if (error instanceof PatchError) throw unprocessable(error.message);
       throw error;

@@ -14,13 +14,16 @@ export function put(target: Json, key: string, value: unknown): void {
   else target[key] = value;
 }
 
+/** A field of an object itself: not what every object has, such as `toString`. */
+export const own = (object: Json, key: string): any => (Object.hasOwn(object, key) ? object[key] : undefined);
+
 function merge(document: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   const result: Json = isObject(document) ? { ...document } : {};
   for (const key of Object.keys(patch)) {
     const value = patch[key];
     if (value === null) delete result[key];
-    else put(result, key, merge(Object.hasOwn(result, key) ? result[key] : undefined, value));
+    else put(result, key, merge(own(result, key), value));
   }
   return result;
 }
@@ -43,9 +46,10 @@ export function createThreeWayMergePatch(original: Json, modified: Json, current
   const patch: Json = {};
   for (const key of Object.keys(modified)) {
     const wanted = modified[key];
-    const present = current[key];
+    const present = own(current, key);
     if (isObject(wanted) && isObject(present)) {
-      const inner = createThreeWayMergePatch(isObject(original[key]) ? original[key] : {}, wanted, present);
+      const before = own(original, key);
+      const inner = createThreeWayMergePatch(isObject(before) ? before : {}, wanted, present);
       if (Object.keys(inner).length) put(patch, key, inner);
     } else if (!equal(wanted, present)) put(patch, key, wanted);
   }

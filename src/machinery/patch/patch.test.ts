@@ -34,6 +34,34 @@ test('JSON patch: what cannot be applied is a 422, what cannot be read a 400', (
   assert.throws(() => jsonPatch({}, {}), { code: 400 });
 });
 
+test('JSON patch: copies of copies, lists moved about and too many operations are refused early', () => {
+  const bomb = [{ op: 'add', path: '/a', value: ['x'.repeat(1000)] }];
+  for (let i = 0; i < 40; i++) bomb.push({ op: 'copy', from: '/a', path: '/a/-' } as never);
+  assert.throws(() => jsonPatch({}, bomb), { code: 422, message: /our request/ });
+  const many = (length: number, op: object) => Array.from({ length }, () => op);
+  assert.throws(() => jsonPatch({}, many(10_001, { op: 'add', path: '/a', value: 1 })), { code: 413 });
+  const list = Array.from({ length: 300_000 }, () => 1);
+  const began = performance.now();
+  assert.throws(() => jsonPatch({ list }, many(10_000, { op: 'add', path: '/list/0', value: 1 })), {
+    code: 422,
+  });
+  const { list: longer } = jsonPatch<any>({ list }, many(10_000, { op: 'add', path: '/list/-', value: 1 }));
+  assert.equal(longer.length, 310_000);
+  assert.ok(performance.now() - began < 3000);
+  assert.equal(list.length, 300_000);
+});
+
+test('JSON patch: a copy and what it was made of go different ways', () => {
+  const patch = [
+    { op: 'copy', from: '/a', path: '/b' },
+    { op: 'add', path: '/a/x', value: 1 },
+    { op: 'add', path: '/b/y', value: 2 },
+    { op: 'move', from: '/a', path: '/c' },
+    { op: 'add', path: '/c/z', value: 3 },
+  ];
+  assert.deepEqual(jsonPatch({ a: {} }, patch), { b: { y: 2 }, c: { x: 1, z: 3 } });
+});
+
 test('patches cannot reach a prototype', () => {
   const evil = JSON.parse(
     '{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}}',
@@ -148,6 +176,20 @@ test('strategic merge: directives', () => {
   assert.throws(() => apply({ items }, { items: [{ a: '1' }] }), { code: 422 });
   assert.throws(() => apply({}, { $retainKeys: ['a'], b: 1 }), { code: 400 });
   assert.throws(() => apply({}, { $patch: 'nonsense' }), { code: 422 });
+});
+
+test('strategic merge: long lists cost their length, not its square', () => {
+  const items = Array.from({ length: 50_000 }, (_, i) => ({ name: `n${i}`, a: '1' }));
+  const words = items.map((item) => item.name);
+  const began = performance.now();
+  const patch = {
+    items: items.map(({ name }, i) => (i % 2 ? { $patch: 'delete', name } : { name, b: '2' })),
+    '$deleteFromPrimitiveList/words': words.slice(1),
+  };
+  const result = apply({ items, words }, patch);
+  assert.equal(result.items.length, 25_000);
+  assert.deepEqual(result.words, ['n0']);
+  assert.ok(performance.now() - began < 2000);
 });
 
 const item = fc.record(

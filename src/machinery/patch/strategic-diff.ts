@@ -1,7 +1,7 @@
 import { equal } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
 import { childNode, type SchemaNode, schemaNode } from '../schema-node.ts';
-import { isObject, type Json, put } from './merge.ts';
+import { isObject, type Json, own, put } from './merge.ts';
 import { DELETE_FROM_PRIMITIVE_LIST, DIRECTIVE, RETAIN_KEYS, SET_ORDER } from './strategic.ts';
 
 /**
@@ -23,20 +23,20 @@ function diffMap(original: Json, modified: Json, current: Json, node: SchemaNode
   const patch: Json = {};
   for (const key of Object.keys(modified)) {
     const wanted = modified[key];
-    const present = current[key];
+    const present = own(current, key);
+    const former = own(original, key);
     const child = childNode(node, key);
     if (isObject(wanted) && isObject(present)) {
       if (child?.patchReplace) {
         if (!equal(wanted, present)) put(patch, key, { ...wanted, [DIRECTIVE]: 'replace' });
         continue;
       }
-      const before = isObject(original[key]) ? original[key] : {};
-      const inner = diffMap(before, wanted, present, child);
+      const inner = diffMap(isObject(former) ? former : {}, wanted, present, child);
       if (Object.keys(inner).length === 0) continue;
       if (child?.patchRetainKeys) inner[RETAIN_KEYS] = Object.keys(wanted).sort();
       put(patch, key, inner);
     } else if (Array.isArray(wanted) && Array.isArray(present) && child?.patchMerge) {
-      diffList(patch, key, Array.isArray(original[key]) ? original[key] : [], wanted, present, child);
+      diffList(patch, key, Array.isArray(former) ? former : [], wanted, present, child);
     } else if (!equal(wanted, present)) put(patch, key, wanted);
   }
   for (const key of Object.keys(original))

@@ -1,6 +1,5 @@
 // Strategic merge patch: a merge patch that knows the types, so that lists merge by key.
 // https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
-import { equal } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
 import { childNode, type SchemaNode, schemaNode } from '../schema-node.ts';
 import { badRequest } from '../status.ts';
@@ -47,7 +46,13 @@ function mergeMap(original: Json | undefined, patch: Json, node: SchemaNode | un
       const name = key.slice(DELETE_FROM_PRIMITIVE_LIST.length);
       if (!Array.isArray(patch[key])) throw badRequest('invalid patch format of primitive list');
       const present = result[name];
-      if (Array.isArray(present)) result[name] = present.filter((item) => !patch[key].includes(item));
+      const gone = new Set(patch[key]);
+      if (Array.isArray(present))
+        put(
+          result,
+          name,
+          present.filter((item) => !gone.has(item)),
+        );
       continue;
     }
     const value = patch[key];
@@ -120,22 +125,35 @@ function mergeByKey(
     const kept = patchList.filter((item) => !(isObject(item) && item[DIRECTIVE] !== undefined));
     return Object.assign(kept.map(withoutDirectives), { replaced: true });
   }
-  const merged = [...original];
+  // Where each key is, so that long lists do not cost their length squared.
+  const merged: any[] = [...original];
+  const places = new Map<unknown, number[]>();
+  const add = (item: any, index: number) => {
+    const value = scalarOf(item?.[key]);
+    const there = places.get(value);
+    if (there) there.push(index);
+    else places.set(value, [index]);
+  };
+  merged.forEach(add);
   for (const item of patchList) {
     if (!isObject(item)) throw unprocessable(`an element of a list merged by ${key} is not an object`);
     if (!Object.hasOwn(item, key))
       throw unprocessable(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
-    const same = (other: any): boolean => equal(other?.[key], item[key]);
+    const value = scalarOf(item[key]);
+    const [index] = places.get(value) ?? [];
     if (item[DIRECTIVE] === 'delete') {
-      for (let i = merged.length - 1; i >= 0; i--) if (same(merged[i])) merged.splice(i, 1);
-      continue;
-    }
-    const index = merged.findIndex(same);
-    if (index >= 0) merged[index] = mergeMap(merged[index], item, node.element);
-    else merged.push(withoutDirectives(item));
+      for (const at of places.get(value) ?? []) merged[at] = GONE;
+      places.delete(value);
+    } else if (index !== undefined) merged[index] = mergeMap(merged[index], item, node.element);
+    else add(item, merged.push(withoutDirectives(item)) - 1);
   }
-  return merged;
+  return merged.filter((item) => item !== GONE);
 }
+
+const GONE = Symbol('deleted');
+/** What two equal keys have in common: themselves, or their text where they are no scalars. */
+const scalarOf = (key: unknown): unknown =>
+  typeof key === 'object' && key !== null ? JSON.stringify(key) : key;
 
 /**
  * Elements named in `order` come in that order; the others keep their place relative to them as `before` had it.
