@@ -57,7 +57,7 @@ function exchangeFor(
     remote: '127.0.0.1',
     signal: gone,
     respond(code, sent, data) {
-      const whole = bytesOf(data);
+      const whole = Buffer.concat((Array.isArray(data) ? data : [data]).map(bytesOf));
       exchange.code = code;
       exchange.sent = whole.length;
       answer({

@@ -52,6 +52,12 @@ export function watchLine(type: keyof typeof heads, json: Uint8Array): Uint8Arra
   return line;
 }
 
+/** Bytes made of all that is below a prefix. */
+export interface Joined {
+  get(): Uint8Array | undefined;
+  set(bytes: Uint8Array): void;
+}
+
 export type CacheWatcher = (event: CacheEvent) => void;
 
 /**
@@ -74,6 +80,8 @@ export class ResourceCache {
   /** The revision of the newest change. */
   changed = 0;
 
+  readonly #joined = new Map<string, { changed: number; bytes: WeakRef<Uint8Array> }>();
+
   constructor(kind: Kind<any>, prefix: string, store: Store, capacity = 8192) {
     this.kind = kind;
     this.prefix = prefix;
@@ -94,6 +102,24 @@ export class ResourceCache {
       this.entries.set(kv.key, entry);
       this.changed = Math.max(this.changed, kv.modRevision);
     }
+  }
+
+  /**
+   * A place for bytes made of all entries below a prefix as they are now: clients that list the same one after the other get
+   * the same bytes. They are there as long as nothing changes and nobody needs the memory.
+   */
+  joined(prefix: string): Joined {
+    const { changed } = this;
+    return {
+      get: () => {
+        const known = this.#joined.get(prefix);
+        return known?.changed === changed ? known.bytes.deref() : undefined;
+      },
+      set: (bytes) => {
+        if (this.#joined.size > 100) this.#joined.clear();
+        this.#joined.set(prefix, { changed, bytes: new WeakRef(bytes) });
+      },
+    };
   }
 
   get revision(): number {

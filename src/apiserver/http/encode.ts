@@ -6,12 +6,13 @@ import type { Context } from '../context.ts';
 import type { Result } from '../perform.ts';
 import type { ListResult } from '../registry/read.ts';
 import type { Scheme, Served } from '../scheme.ts';
+import type { Body } from './exchange.ts';
 import type { Form } from './negotiate.ts';
 import { partial, table } from './table.ts';
 
 export interface Encoded {
   type: string;
-  body: Uint8Array | string;
+  body: Body;
 }
 
 const encoder = new TextEncoder();
@@ -122,15 +123,22 @@ export function transform(
 }
 
 /** A list of what is encoded already: the bytes of its items. Those of built-in kinds do not repeat what the list says. */
-function joinList({ kind, custom }: Served, list: ListResult): Uint8Array {
+function joinList({ kind, custom }: Served, list: ListResult): Uint8Array[] {
   const head = encoder.encode(
     `{"kind":"${listKindOf(kind)}","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(listMeta(list))},"items":[`,
   );
-  const items = list.entries.map((entry) => (custom ? entry.json.subarray(1) : entry.item));
-  const size = items.reduce((sum, item) => sum + item.length + 2, head.length + 3);
-  const body = new Uint8Array(size);
-  body.set(head);
-  let at = head.length;
+  let items = list.joined?.get();
+  if (!items) {
+    items = joinItems(list.entries.map((entry) => (custom ? entry.json.subarray(1) : entry.item)));
+    list.joined?.set(items);
+  }
+  return [head, items];
+}
+
+/** What comes after `"items":[`. */
+function joinItems(items: Uint8Array[]): Uint8Array {
+  const body = new Uint8Array(items.reduce((sum, item) => sum + item.length + 2, 3));
+  let at = 0;
   for (const [i, item] of items.entries()) {
     if (i) body[at++] = 0x2c;
     body[at++] = 0x7b;

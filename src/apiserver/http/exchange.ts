@@ -30,7 +30,8 @@ export interface Exchange {
   code: number;
   /** Bytes of the answer's body, where it was given as a whole. */
   sent: number;
-  respond(code: number, headers: Record<string, string>, body: Uint8Array | string): void;
+  /** A body in parts is sent as one. */
+  respond(code: number, headers: Record<string, string>, body: Body): void;
   /** `paced`: small chunks that come close together may go with one write. */
   stream(
     code: number,
@@ -38,6 +39,8 @@ export interface Exchange {
     options?: { paced?: boolean },
   ): ResponseStream;
 }
+
+export type Body = Uint8Array | string | readonly Uint8Array[];
 
 export interface ResponseStream {
   write(chunk: Uint8Array | string): void;

@@ -398,3 +398,19 @@ test('an apply says what its type does not have, and which keys stand twice', as
   assert.equal(warned.code, 201, warned.text);
   assert.match(String(warned.headers.warning), /line 5: key \\"a\\" already set in map/);
 });
+
+test('a list that was just made for somebody else is as true as a new one', async () => {
+  const names = async () => (await ask(maps)).json.items.map((item: any) => item.metadata.name).sort();
+  await post(map('listed-1'));
+  const first = await ask(maps);
+  const again = await ask(maps);
+  assert.deepEqual(again.json.items, first.json.items);
+  await post(map('listed-2'));
+  assert.ok((await names()).includes('listed-2'));
+  await ask(`${maps}/listed-1`, { method: 'DELETE' });
+  assert.ok(!(await names()).includes('listed-1'));
+  // Something else changes: the revision of the list does, its items do not.
+  await ask('/api/v1/namespaces/default/secrets', { method: 'POST', body: { metadata: { name: 's' } } });
+  const later = await ask(maps);
+  assert.ok(Number(later.json.metadata.resourceVersion) > Number(first.json.metadata.resourceVersion));
+});

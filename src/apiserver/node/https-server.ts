@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { tooLarge } from '../../machinery/status.ts';
 import type { User } from '../context.ts';
-import type { Exchange, ResponseStream } from '../http/exchange.ts';
+import type { Body, Exchange, ResponseStream } from '../http/exchange.ts';
 import { Outbox, rounds } from './pacing.ts';
 
 export interface HttpsOptions {
@@ -268,12 +268,13 @@ function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Tr
     bodyStream: () => request as AsyncIterable<Uint8Array>,
     respond(code, headers, body) {
       if (response.headersSent || response.writableEnded) return;
-      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      const parts = partsOf(body);
+      const length = parts.reduce((sum, part) => sum + part.length, 0);
       exchange.code = code;
-      exchange.sent = bytes.length;
+      exchange.sent = length;
       const merged: Record<string, string | number> = { ...exchange.extra, ...headers };
-      if (acceptsGzip && bytes.length >= gzipFrom) {
-        void compress(bytes, { level: 1 }).then((small) => {
+      if (acceptsGzip && length >= gzipFrom) {
+        void compress(parts.length === 1 ? parts[0]! : Buffer.concat(parts), { level: 1 }).then((small) => {
           response.writeHead(code, {
             ...merged,
             'content-encoding': 'gzip',
@@ -283,9 +284,10 @@ function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Tr
         });
         return;
       }
-      merged['content-length'] = bytes.length;
+      merged['content-length'] = length;
       response.writeHead(code, merged);
-      response.end(bytes);
+      for (const part of parts.slice(0, -1)) response.write(part);
+      response.end(parts.at(-1)!);
     },
     stream(code, headers, { paced = false } = {}) {
       exchange.code = code;
@@ -294,6 +296,9 @@ function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Tr
   };
   return exchange;
 }
+
+const partsOf = (body: Body): readonly Uint8Array[] =>
+  typeof body === 'string' ? [Buffer.from(body)] : body instanceof Uint8Array ? [body] : body;
 
 async function readAll(request: Request, limit: number): Promise<Uint8Array> {
   const parts: Buffer[] = [];
@@ -375,7 +380,7 @@ function upgradeExchange(request: IncomingMessage, socket: Socket, trusted: Trus
     body: () => Promise.resolve(new Uint8Array()),
     bodyStream: () => request as AsyncIterable<Uint8Array>,
     respond(code, headers, body) {
-      const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
+      const bytes = Buffer.concat(partsOf(body));
       exchange.code = code;
       exchange.sent = bytes.length;
       const lines = Object.entries({

@@ -9,13 +9,15 @@ import {
 } from '../../machinery/status.ts';
 import { CompactedError, prefixEnd, type Store } from '../../machinery/store.ts';
 import { Entry } from '../cache/entry.ts';
-import type { ResourceCache } from '../cache/resource-cache.ts';
+import type { Joined, ResourceCache } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
 import { predicateOf, selectedName } from './select.ts';
 import type { MaybePromise } from './view.ts';
 
 /** What a list found: entries, so that the encoder can join their bytes. */
 export interface ListResult {
+  /** Where the bytes of all its items may be kept for the next one who asks. */
+  joined?: Joined;
   entries: Entry[];
   revision: number;
   continue?: string;
@@ -122,7 +124,8 @@ export async function list(cache: ResourceCache, store: Store, context: Context)
     for await (const entry of source) if (!take(entry)) break;
   } else for (const entry of source) if (!take(entry)) break;
   const shown = view && !accepts ? await view.entries(entries) : entries;
-  if (!more) return { entries: shown, revision };
+  const all = !limit && !accepts && !view && !options.continue && !(Symbol.asyncIterator in source);
+  if (!more) return { entries: shown, revision, ...(all ? { joined: cache.joined(prefix) } : {}) };
   const next = `${entries.at(-1)!.key.slice(prefix.length)}\0`;
   return {
     entries: shown,
