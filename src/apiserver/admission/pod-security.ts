@@ -47,6 +47,12 @@ export const podSecurity = (caches: Caches): AdmissionPlugin => ({
     if (resource === 'namespaces') return checkNamespace(caches, admission);
     const namespace = context.namespace ?? object!.metadata.namespace;
     const labels = caches.of(namespaces)?.get(`/registry/namespaces/${namespace}`)?.object.metadata.labels;
+    const told = (context.annotations ??= {});
+    const enforced = labels?.[`${prefix}enforce`];
+    if (resource === 'pods') {
+      const at = labels?.[`${prefix}enforce-version`] ?? 'latest';
+      told[`${prefix}enforce-policy`] = `${levelOf(enforced)}:${at}`;
+    }
     if (!labels || !modes.some((mode) => labels[prefix + mode])) return;
     const { pod, old } = podsOf(admission, resource);
     if (!pod?.spec || (old && sameForSecurity(pod, old))) return;
@@ -57,6 +63,8 @@ export const podSecurity = (caches: Caches): AdmissionPlugin => ({
         ? `violate PodSecurity "${level}:${labels[`${prefix}${mode}-version`] ?? 'latest'}": ${found.join(', ')}`
         : undefined;
     };
+    const audited = labels[`${prefix}audit`] && verdict('audit');
+    if (audited) told[`${prefix}audit-violations`] = `would ${audited}`;
     const refused = resource === 'pods' && verdict('enforce');
     if (refused) throw forbidden(pods, object!.metadata.name ?? '', refused.replace(/^violate/, 'violates'));
     const warned = verdict('warn');

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { namespaces } from '../../api/core/namespace.ts';
 import { issue, makeAuthority } from '../../cluster/node/certificates.ts';
 import { systemClock, systemRandom } from '../../cluster/node/platform.ts';
 import { createLog, silentLog } from '../../machinery/log.ts';
@@ -159,6 +160,22 @@ test('events say who did what, when, and what came of it', async () => {
   assert.equal(
     events.at(-1)!.annotations?.['authorization.k8s.io/reason'],
     'RBAC: allowed by ClusterRoleBinding "system:discovery" of ClusterRole "system:discovery" to Group "system:authenticated"',
+  );
+
+  // What admission has to say.
+  await plane.client(namespaces).create({
+    metadata: { name: 'strict', labels: { 'pod-security.kubernetes.io/audit': 'restricted' } },
+    spec: {},
+  });
+  const account = { kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'strict' } };
+  await https.ask('/api/v1/namespaces/strict/serviceaccounts', { method: 'POST', body: account });
+  const pod = { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+  assert.equal((await https.ask('/api/v1/namespaces/strict/pods', { method: 'POST', body: pod })).code, 201);
+  const said = events.at(-1)!.annotations!;
+  assert.equal(said['pod-security.kubernetes.io/enforce-policy'], 'privileged:latest');
+  assert.match(
+    said['pod-security.kubernetes.io/audit-violations']!,
+    /^would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false/,
   );
 
   // Watches tell when they begin and when they end.
