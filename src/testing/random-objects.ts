@@ -140,18 +140,23 @@ function listOf(draw: Draw, node: SchemaNode, wishes: Required<Wishes>, length: 
   const all = [
     ...new Set([...(node.keys?.map((key) => key.name) ?? []), ...(node.mergeKey ? [node.mergeKey] : [])]),
   ];
+  const defaults = new Map(node.keys?.map((key) => [key.name, key.default]));
   const seen = new Set<string>();
   return items.filter((item: any) => {
-    if (all.length) {
-      for (const key of all) {
-        const child = element.struct!.fields.get(key)!;
-        if (item[key] === undefined || item[key] === '') item[key] = keyValue(draw, child);
+    for (const key of all) {
+      const child = element.struct!.fields.get(key)!;
+      const needed = defaults.get(key) === undefined || once(draw, 2);
+      if (item[key] === undefined || item[key] === '') {
+        if (needed) item[key] = keyValue(draw, child);
+        else delete item[key];
       }
     }
     // Also by each key alone: patches merge by one, owners are told apart by all.
-    const own = all.length ? all.map((key) => `${key}:${JSON.stringify(item[key])}`) : [JSON.stringify(item)];
-    if (own.some((one, i) => seen.has(one) && (i === 0 || all[i] === node.mergeKey)) || own.join() === '""')
-      return false;
+    const own = all.length
+      ? all.map((key) => `${key}:${JSON.stringify(item[key] ?? defaults.get(key))}`)
+      : [JSON.stringify(item)];
+    const taken = own.some((one, i) => seen.has(one) && (i === 0 || all[i] === node.mergeKey));
+    if (taken || own.join() === '""') return false;
     for (const one of own) seen.add(one);
     return true;
   });

@@ -357,3 +357,15 @@ test('field sets obey the laws of sets', () => {
     }),
   );
 });
+
+test('the last label that goes does not take the metadata along', () => {
+  const apply = (live: any, applied: any) =>
+    applyObject({
+      ...{ live, applied, manager: 'm', force: false, apiVersion: 'v1', typeId: 'Thing', now: 0, schemas },
+    });
+  const map = { apiVersion: 'v1', kind: 'Thing' };
+  const first = apply(undefined, { ...map, metadata: { name: 'x', labels: { a: '1' } } });
+  const { name, labels } = first.object.metadata;
+  const live = { ...map, metadata: { name, labels, uid: 'u', managedFields: first.managedFields } };
+  assert.deepEqual(apply(live, { ...map, metadata: { name: 'x' } }).object.metadata, { name: 'x', uid: 'u' });
+});

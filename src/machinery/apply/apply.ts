@@ -120,6 +120,9 @@ function beforeFirstApply(
   };
 }
 
+/** An object's metadata stays when its last label goes: its name and its uid are owned by no one. */
+const alwaysManaged: Fields = Object.freeze({ 'f:metadata': Object.freeze({ '.': LEAF }) });
+
 interface Conflict {
   manager: Manager;
   fields: Fields;
@@ -139,7 +142,7 @@ function merge(
   const base: AnyObject = live ? withoutManagedFields(live) : { metadata: {} };
   let object: AnyObject = mergeTyped(node, base, applied);
   if (previous) {
-    const managed = others.reduce((set, other) => union(set, other.fields), fields);
+    const managed = others.reduce((set, other) => union(set, other.fields), union(fields, alwaysManaged));
     object = pruneTyped(node, object, previous.fields, managed);
   }
   const changes = compare(node, base, object);

@@ -1,4 +1,5 @@
 import { equal } from '../meta.ts';
+import { own } from '../patch/merge.ts';
 import { childNode, type SchemaNode } from '../schema-node.ts';
 import { type Fields, LEAF } from './fields.ts';
 import { elementOf, formOf, type Json, none, skippedAt, untracked, wholeFields } from './typed.ts';
@@ -51,12 +52,12 @@ function compareMaps(
   for (const key in after) {
     const right = after[key];
     if (right === undefined || skip.has(key)) continue;
-    const left = before[key];
+    const left = own(before, key);
     if (left === right) continue;
     compareValues(node, key, left, right, depth, changes);
   }
   for (const key in before) {
-    if (before[key] === undefined || after[key] !== undefined || skip.has(key)) continue;
+    if (before[key] === undefined || own(after, key) !== undefined || skip.has(key)) continue;
     const below = wholeFields(childNode(node, key), before[key], skippedAt(depth, key), key);
     changes.remove(`f:${key}`, below);
   }

@@ -1,4 +1,5 @@
 import { equal } from '../meta.ts';
+import { own, put } from '../patch/merge.ts';
 import { childNode, type SchemaNode } from '../schema-node.ts';
 import { type Fields, isMember, LEAF } from './fields.ts';
 import { elementOf, formOf, type Json } from './typed.ts';
@@ -11,12 +12,9 @@ export function mergeTyped(node: SchemaNode | undefined, live: any, applied: any
   if (form === 'list') return mergeLists(node!, live, applied);
   let result: Json | undefined;
   for (const key in applied) {
-    const merged = mergeTyped(
-      childNode(node, key),
-      Object.hasOwn(live, key) ? live[key] : undefined,
-      applied[key],
-    );
-    if (merged !== live[key]) (result ??= { ...live })[key] = merged;
+    const before = own(live, key);
+    const merged = mergeTyped(childNode(node, key), before, applied[key]);
+    if (merged !== before) put((result ??= { ...live }), key, merged);
   }
   return result ?? live;
 }
