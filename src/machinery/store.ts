@@ -31,6 +31,8 @@ export interface RangeRequest {
   revision?: number;
   limit?: number;
   countOnly?: boolean;
+  /** Values are left empty. */
+  keysOnly?: boolean;
 }
 
 export interface RangeResult {
@@ -97,6 +99,13 @@ export interface Store {
   isStale?(key: string): boolean;
   /** The newest revision that was made at this time or before; the compacted one when all that is known came later. */
   revisionAt?(timeMs: number): number;
+  /**
+   * Only of a store that others write to, too. Resolves when all that was acknowledged to anybody before the call is in
+   * `revision`, and watches have been given it. Throws StoreUnavailableError.
+   */
+  catchUp?(): Promise<void>;
+  /** Keys that are put with the lease that this gives go by themselves after so many seconds. */
+  grantLease?(ttlSeconds: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -115,6 +124,10 @@ export class StoreClosedError extends Error {
     super('the store is closed');
   }
 }
+/** The store cannot be reached, or has no majority. What was asked for was not done. */
+export class StoreUnavailableError extends Error {}
+/** A write was sent, and nobody says whether it was made: it may be made yet. */
+export class OutcomeUnknownError extends Error {}
 
 /** The end of the range of all keys that begin with `prefix`: its last character plus one. */
 export const prefixEnd = (prefix: string): string =>

@@ -1,128 +1,233 @@
+import type { ServiceError } from '@grpc/grpc-js';
+import { OutcomeUnknownError, StoreClosedError, StoreUnavailableError } from '../../machinery/store.ts';
+import { bytesOf, type Read, type Write } from '../messages.ts';
 import {
-  type ChannelCredentials,
-  Client,
-  type ClientDuplexStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
-import { CompactedError, FutureRevisionError } from '../../machinery/store.ts';
-import { etcdMethods } from '../etcd.gen.ts';
-import { etcdCodec, type Read, type Write } from '../messages.ts';
+  CallFailed,
+  EtcdMember,
+  type EtcdTls,
+  type Methods,
+  type Unary,
+  type WatchCall,
+} from './etcd-member.ts';
 
 export interface RemoteOptions {
   /** `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`, members of one cluster. */
   endpoints: string[];
-  /** PEM. */
-  tls?: { ca?: Buffer | undefined; cert?: Buffer | undefined; key?: Buffer | undefined };
+  tls?: EtcdTls;
+  /** How long something is tried before it is given up; 10 seconds unless told. */
+  patienceMs?: number;
 }
 
-type Methods = typeof etcdMethods;
-type Unary = Exclude<keyof Methods, 'Watch' | 'LeaseKeepAlive' | 'Snapshot'>;
+/** How long a member may take for the smallest of answers before another one is asked, too. */
+const answerMs = 600;
+/** How long a call may take before it is looked whether its member is there. */
+const doubtMs = 250;
+const pauseMs = 50;
+/** A key that is not there: reading it tells the newest revision. */
+const nothing = { key: bytesOf('/registry/health'), keysOnly: true };
 
-const deadlineMs = 10_000;
-const asBuffer = (bytes: Uint8Array<ArrayBuffer>): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+/** What changes something, or may. All else can be asked again. */
+const writes = new Set<Unary>(['Put', 'DeleteRange', 'Txn', 'LeaseGrant', 'LeaseRevoke']);
 
-/** Calls one member of an etcd cluster, and the next one when it is not there. */
+interface Waiter {
+  resolve(revision: number): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Speaks to one member of an etcd cluster at a time. Whether it is there shows in reads through its leader: when one is
+ * not answered in time, all members are asked, and the first that answers is the one to go on with; what the other one was
+ * doing is then broken off. A member that is down, that hangs, that is cut off from the others: all look the same from
+ * here. When nobody answers, there is no majority, and nobody better to go to.
+ */
 export class EtcdConnection {
-  readonly #clients: Client[];
-  readonly #endpoints: string[];
-  #current = 0;
+  readonly #members: EtcdMember[];
+  readonly #patienceMs: number;
+  #current: EtcdMember;
+  #waiters: Waiter[] = [];
+  #reading = false;
+  #closed = false;
+  #clusterId: number | undefined;
+  /** What the last one said that did not answer. */
+  #problem = 'no member has answered yet';
 
-  constructor({ endpoints, tls = {} }: RemoteOptions) {
+  constructor({ endpoints, tls = {}, patienceMs = 10_000 }: RemoteOptions) {
     if (!endpoints.length) throw new Error('no endpoint of etcd is given');
-    this.#endpoints = endpoints;
-    this.#clients = endpoints.map((endpoint) => {
-      const { protocol, host, pathname } = new URL(endpoint);
-      if (protocol !== 'http:' && protocol !== 'https:' && protocol !== 'unix:')
-        throw new Error(
-          `"${endpoint}" is no endpoint of etcd: use http://HOST:PORT, https://HOST:PORT or unix:///PATH`,
-        );
-      const secure = (): ChannelCredentials =>
-        credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
-      return new Client(
-        protocol === 'unix:' ? `unix:${pathname}` : host,
-        protocol === 'https:' ? secure() : credentials.createInsecure(),
-        {
-          'grpc.max_receive_message_length': -1,
-          'grpc.max_send_message_length': -1,
-          'grpc.initial_reconnect_backoff_ms': 100,
-          'grpc.max_reconnect_backoff_ms': 1000,
-          'grpc.keepalive_time_ms': 10_000,
-          'grpc.use_local_subchannel_pool': 1,
-          'grpc.enable_retries': 0, // a write whose answer is lost may have been made
-        },
-      );
+    this.#members = endpoints.map((endpoint) => new EtcdMember(endpoint, tls));
+    this.#patienceMs = patienceMs;
+    // Servers that are told the same endpoints do not all go to the same member.
+    this.#current = this.#members[Math.floor(Math.random() * endpoints.length)]!;
+  }
+
+  get patienceMs(): number {
+    return this.#patienceMs;
+  }
+
+  /** Asks each member once. Rejects with what the last one says when none answers. */
+  async connect(): Promise<void> {
+    try {
+      await this.#race(3000);
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors.at(-1) : error;
+    }
+  }
+
+  /**
+   * The newest revision: at least that of all that was acknowledged to anybody before the call. Calls at the same time
+   * share a read. Throws StoreUnavailableError when no majority answers within `limitMs`.
+   */
+  newest(limitMs = this.#patienceMs): Promise<number> {
+    if (this.#closed) return Promise.reject(new StoreClosedError());
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        ...{ resolve, reject },
+        timer: setTimeout(() => {
+          this.#waiters = this.#waiters.filter((one) => one !== waiter);
+          reject(this.#unavailable());
+        }, limitMs),
+      };
+      this.#waiters.push(waiter);
+      if (!this.#reading) void this.#read();
     });
   }
 
-  /** Rejects with CompactedError, FutureRevisionError (for `revision`), or an Error that says what etcd said. */
-  call<M extends Unary>(
+  #unavailable(cause?: unknown): StoreUnavailableError {
+    const why = cause instanceof Error ? cause.message : this.#problem;
+    return new StoreUnavailableError(`etcd does not answer, or has no leader: ${why}`, { cause });
+  }
+
+  /** Serves who waits: each with a read that began after he came. */
+  async #read(): Promise<void> {
+    this.#reading = true;
+    while (this.#waiters.length && !this.#closed) {
+      const served = new Set(this.#waiters);
+      try {
+        const revision = await this.#round();
+        this.#waiters = this.#waiters.filter((one) => !served.has(one));
+        for (const { timer, resolve } of served) {
+          clearTimeout(timer);
+          resolve(revision);
+        }
+      } catch (error) {
+        const last = error instanceof AggregateError ? error.errors.at(-1) : error;
+        this.#problem = (last as Error).message;
+        await pause(pauseMs); // who waits too long rejects by his own timer
+      }
+    }
+    this.#reading = false;
+  }
+
+  async #round(): Promise<number> {
+    const asked = this.#current;
+    try {
+      return await this.#ask(asked, answerMs);
+    } catch {
+      return this.#race(answerMs);
+    }
+  }
+
+  async #ask(member: EtcdMember, limitMs: number): Promise<number> {
+    const { header } = await member.unary('Range', nothing, { limitMs, lasting: true });
+    const { clusterId, revision } = header!;
+    this.#clusterId ??= clusterId;
+    if (clusterId !== this.#clusterId)
+      throw new Error(`etcd at ${member.endpoint} is a member of another cluster than the others`);
+    return revision;
+  }
+
+  async #race(limitMs: number): Promise<number> {
+    const first = await Promise.any(
+      this.#members.map(async (member) => ({ member, revision: await this.#ask(member, limitMs) })),
+    );
+    const left = this.#current;
+    this.#current = first.member;
+    if (left !== first.member) left.abandon();
+    return first.revision;
+  }
+
+  /**
+   * One attempt, with the member of the moment. Rejects with CallFailed when it has no answer; then `regain` tells when
+   * there is a member to try again with.
+   */
+  async attempt<M extends Unary>(
     method: M,
     request: Write<Methods[M][1]>,
     revision = 0,
   ): Promise<Read<Methods[M][2]>> {
-    const [service, requestType, responseType] = etcdMethods[method];
-    const at = this.#current;
-    return new Promise((resolve, reject) => {
-      this.#clients[at]!.makeUnaryRequest(
-        `/etcdserverpb.${service}/${method}`,
-        (value: object) => asBuffer(etcdCodec.encode(requestType, value)),
-        (bytes: Buffer) => etcdCodec.decode(responseType, new Uint8Array(bytes)),
-        request,
-        new Metadata(),
-        { deadline: Date.now() + deadlineMs },
-        (error: ServiceError | null, response?: object) => {
-          if (!error) return resolve(response as Read<Methods[M][2]>);
-          if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) this.#next(at);
-          if (error.details.includes('has been compacted')) return reject(new CompactedError(revision));
-          if (error.details.includes('is a future revision'))
-            return reject(new FutureRevisionError(revision));
-          reject(new Error(`etcd at ${this.#endpoints[at]}: ${error.details}`, { cause: error }));
-        },
-      );
-    });
+    const hopeless = new AbortController();
+    let answered = false;
+    // Something that takes long may be much work, or a member that is not there.
+    const doubt = async () => {
+      await this.newest().catch(() => hopeless.abort());
+      if (!answered) timer = setTimeout(doubt, doubtMs);
+    };
+    let timer = setTimeout(doubt, doubtMs);
+    try {
+      return await this.#current.unary(method, request, { revision, signal: hopeless.signal });
+    } finally {
+      answered = true;
+      clearTimeout(timer);
+    }
   }
 
-  #next(failed: number): void {
-    if (this.#current === failed) this.#current = (failed + 1) % this.#clients.length;
+  /**
+   * As often as it takes. Rejects with CompactedError, FutureRevisionError (for `revision`), StoreUnavailableError,
+   * OutcomeUnknownError for what may have been written, or an Error that says what etcd said.
+   */
+  async call<M extends Unary>(
+    method: M,
+    request: Write<Methods[M][1]>,
+    revision = 0,
+  ): Promise<Read<Methods[M][2]>> {
+    const until = Date.now() + this.#patienceMs;
+    while (true) {
+      try {
+        return await this.attempt(method, request, revision);
+      } catch (error) {
+        if (!(error instanceof CallFailed)) throw error;
+        if (writes.has(method) && error.executed === 'maybe')
+          throw new OutcomeUnknownError(error.message, { cause: error });
+        await this.regain(until, error);
+      }
+    }
   }
 
-  watch(): ClientDuplexStream<Write<'WatchRequest'>, Read<'WatchResponse'>> {
-    const at = this.#current;
-    const stream = this.#clients[at]!.makeBidiStreamRequest(
-      '/etcdserverpb.Watch/Watch',
-      (value: Write<'WatchRequest'>) => asBuffer(etcdCodec.encode('WatchRequest', value)),
-      (bytes: Buffer) => etcdCodec.decode('WatchResponse', new Uint8Array(bytes)),
-      new Metadata(),
-    );
-    stream.on('error', () => this.#next(at));
-    return stream;
+  /** Resolves when there is a member to go on with. Throws StoreUnavailableError when it is late. */
+  async regain(until: number, cause: unknown): Promise<void> {
+    await pause(pauseMs / 5); // a member that refuses one thing and answers another must not be asked without end
+    if (this.#closed || Date.now() >= until) throw this.#unavailable(cause);
+    await this.newest(until - Date.now());
+  }
+
+  watch(): WatchCall {
+    return this.#current.watch();
   }
 
   /** The parts of a snapshot, its SHA-256 at the end. */
   async *snapshot(): AsyncIterable<Uint8Array> {
-    const at = this.#current;
-    const stream = this.#clients[at]!.makeServerStreamRequest(
-      '/etcdserverpb.Maintenance/Snapshot',
-      () => Buffer.alloc(0),
-      (bytes: Buffer) => etcdCodec.decode('SnapshotResponse', new Uint8Array(bytes)),
-      {},
-      new Metadata(),
-    );
+    await this.newest();
+    const { endpoint } = this.#current;
     try {
-      for await (const { blob } of stream as AsyncIterable<Read<'SnapshotResponse'>>) yield blob;
+      const parts = this.#current.snapshot() as AsyncIterable<Read<'SnapshotResponse'>>;
+      for await (const { blob } of parts) yield blob;
     } catch (error) {
       const { details } = error as ServiceError;
-      throw new Error(`etcd at ${this.#endpoints[at]}: ${details ?? (error as Error).message}`, {
-        cause: error,
-      });
+      throw new Error(`etcd at ${endpoint}: ${details ?? (error as Error).message}`, { cause: error });
     }
   }
 
   close(): void {
-    for (const client of this.#clients) client.close();
+    this.#closed = true;
+    for (const { timer, reject } of this.#waiters.splice(0)) {
+      clearTimeout(timer);
+      reject(new StoreClosedError());
+    }
+    for (const member of this.#members) {
+      member.abandon();
+      member.close();
+    }
   }
 }

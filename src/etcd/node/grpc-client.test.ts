@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { silentLog } from '../../machinery/log.ts';
-import { prefixEnd } from '../../machinery/store.ts';
+import { prefixEnd, StoreUnavailableError } from '../../machinery/store.ts';
 import { checkHistories } from '../histories.ts';
 import { memoryStore } from '../memory.ts';
 import { put, storeCases, watching } from '../suite.ts';
@@ -52,21 +52,44 @@ describe("against Wherry's own server", () => {
   });
   suite(() => server.urls[0]!);
 
-  test('a server that goes and comes back: watches go on where they were, nothing twice', async () => {
+  test('a server that goes and comes back: what was asked meanwhile is done, watches go on where they were, nothing twice', async () => {
     const endpoint = server.urls[0]!;
     const remote = await remoteStore({ endpoints: ['http://127.0.0.1:1', endpoint] });
-    const watch = watching(remote, '/registry/back/', prefixEnd('/registry/back/'));
-    await remote.txn([], [put('/registry/back/1', '1')]);
-    await server.close();
-    await assert.rejects(remote.txn([], [put('/registry/back/2', '2')]), /etcd at http/);
-    await store.txn([], [put('/registry/back/3', '3')]);
-    await serve(endpoint);
-    await watch.until(() => watch.events.length === 2);
-    assert.deepEqual(
-      watch.events.map((e) => e.kv.key),
-      ['/registry/back/1', '/registry/back/3'],
-    );
-    await remote.close();
+    try {
+      const watch = watching(remote, '/registry/back/', prefixEnd('/registry/back/'));
+      await remote.txn([], [put('/registry/back/1', '1')]);
+      await server.close();
+      const waiting = remote.txn([], [put('/registry/back/3', '3')]);
+      await store.txn([], [put('/registry/back/2', '2')]);
+      await serve(endpoint);
+      assert.ok((await waiting).succeeded);
+      await watch.until(() => watch.events.length === 3);
+      assert.deepEqual(
+        watch.events.map((e) => e.kv.key),
+        ['/registry/back/1', '/registry/back/2', '/registry/back/3'],
+      );
+    } finally {
+      await remote.close();
+    }
+  });
+
+  test('a server that does not come back: nothing was written, and it says so', async () => {
+    const lost = await startEtcdServer({
+      store,
+      urls: ['http://127.0.0.1:0'],
+      clock,
+      random: Math.random,
+      log: silentLog,
+    });
+    const remote = await remoteStore({ endpoints: lost.urls, patienceMs: 300 });
+    try {
+      await lost.close();
+      await assert.rejects(remote.catchUp!(), StoreUnavailableError);
+      await assert.rejects(remote.txn([], [put('/registry/lost', '1')]), StoreUnavailableError);
+      await assert.rejects(remote.range({ key: '/registry/lost' }), StoreUnavailableError);
+    } finally {
+      await remote.close();
+    }
   });
 
   test('no endpoint that answers', () =>

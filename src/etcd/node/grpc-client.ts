@@ -7,81 +7,86 @@ import {
   type RangeResult,
   type Store,
   StoreClosedError,
+  type StoreEvent,
   type TxnResult,
   type WatchOptions,
 } from '../../machinery/store.ts';
-import { bytesOf, type Read, type Write } from '../messages.ts';
 import { EtcdConnection, type RemoteOptions } from './etcd-connection.ts';
-import { RemoteWatches, rangeEnd, readKeyValue } from './remote-watches.ts';
+import { CallFailed } from './etcd-member.ts';
+import { RemoteWatches } from './remote-watches.ts';
+import { RemoteWrites, rangeResult, wireRange } from './remote-writes.ts';
 
 export type { RemoteOptions } from './etcd-connection.ts';
 
-/** What Kubernetes keeps is under this: the store's revision is how far a watch of it has come. */
+/** What Kubernetes keeps is under this. */
 const prefix = '/registry/';
+/** Kubernetes' API servers write here how far they compact. */
+const compactKey = 'compact_rev_key';
+/** How often it is looked whether the watch still tells what there is, when nobody else asks. */
+const pulseMs = 1000;
+const statsEveryMs = 10_000;
 
 /**
  * An etcd cluster as a store. What the contract of stores asks beyond etcd's own:
  *
- * - A watch of `/registry/` runs all the time. `revision` is how far it has come, and reads are made at it unless told
- *   otherwise, so that nothing is read that a watch has not been given. Changes of other clients show when their events
- *   arrive; changes outside `/registry/` do not raise `revision`.
- * - A transaction resolves when every watch of this store that sees one of its keys, that one among them, has been given
- *   its revision. A transaction that changes nothing resolves when they have been given all that it has read.
- * - `compactRevision` is what this client has compacted, or has run into.
+ * - A watch of all keys runs all the time. `revision` is how far it has come, and reads are made at it unless told
+ *   otherwise, so that nothing is read that a watch has not been given. What others write shows when its event arrives;
+ *   `catchUp` waits for it.
+ * - A transaction resolves when every watch of this store has been given its revision.
+ * - `compactRevision` is what this client has compacted, has seen others compact, or has run into.
  */
 class RemoteStore implements Store {
   readonly #connection: EtcdConnection;
   readonly #watches: RemoteWatches;
-  readonly #reached: () => number;
+  readonly #writes: RemoteWrites;
   readonly #running = new Set<Promise<unknown>>();
   #stats = { keys: 0, bytes: 0 };
-  readonly #refreshing: NodeJS.Timeout;
+  readonly #timers: NodeJS.Timeout[] = [];
   #closed: StoreClosedError | undefined;
   compactRevision = 0;
   readonly givesPastLater = true;
 
-  constructor(connection: EtcdConnection, revision: number, stats: { keys: number; bytes: number }) {
+  constructor(connection: EtcdConnection, revision: number) {
     this.#connection = connection;
-    this.#stats = stats;
-    this.#refreshing = setInterval(() => this.#refresh(), 10_000).unref();
-    this.#watches = new RemoteWatches(connection);
-    this.#reached = this.#followRegistry(revision + 1);
+    this.#watches = new RemoteWatches(connection, revision);
+    this.#writes = new RemoteWrites(connection, this.#watches);
+    this.#watches.onEvents = (events) => this.#note(events);
+    this.#watches.onLoss = () => this.#writes.blind();
   }
 
-  #followRegistry(from: number): () => number {
-    let inner = { reached: () => from - 1 };
-    const follow = (next: number) => {
-      inner = this.#watches.add(
-        {
-          key: prefix,
-          end: prefixEnd(prefix),
-          onEvents: () => {},
-          onEnd: (error) => {
-            // It was cut off for so long that what it missed is compacted: go on from what is left.
-            if (!this.#closed) void this.#restart(follow, error);
-          },
-        },
-        next,
-      );
-    };
-    follow(from);
-    return () => inner.reached();
+  async start(): Promise<void> {
+    await Promise.all([this.#watches.start(), this.#writes.start(), this.#readStats()]);
+    const quietly = (work: () => Promise<void>) => () => void work().catch(() => {}); // etcd is away
+    this.#timers.push(
+      setInterval(
+        quietly(() => this.#pulse()),
+        pulseMs,
+      ).unref(),
+      setInterval(
+        quietly(() => this.#readStats()),
+        statsEveryMs,
+      ).unref(),
+    );
   }
 
-  async #restart(follow: (next: number) => void, error: Error | undefined): Promise<void> {
-    while (!this.#closed) {
-      try {
-        const { header } = await this.#connection.call('Range', { key: bytesOf(prefix), countOnly: true });
-        if (error instanceof CompactedError) this.compactRevision = this.revision + 1;
-        return follow(header!.revision + 1);
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 1000)); // until etcd answers again
-      }
+  #note(events: StoreEvent[]): void {
+    this.#writes.note(events);
+    for (const { type, kv } of events) {
+      if (kv.key !== compactKey || type !== 'put') continue;
+      const revision = Number(new TextDecoder().decode(kv.value));
+      if (revision < this.revision) this.compactRevision = Math.max(this.compactRevision, revision);
     }
   }
 
+  async #pulse(): Promise<void> {
+    const { reached } = this.#watches;
+    const revision = await this.#connection.newest();
+    this.#watches.compare(revision, reached);
+    await this.#watches.delivered(revision, [], this.#connection.patienceMs);
+  }
+
   get revision(): number {
-    return this.#reached();
+    return this.#watches.reached;
   }
 
   /** Lets `close` wait for what is under way. */
@@ -94,65 +99,78 @@ class RemoteStore implements Store {
     return running;
   }
 
+  catchUp(): Promise<void> {
+    return this.#run(async () => {
+      const revision = await this.#connection.newest();
+      await this.#watches.delivered(revision, [], this.#connection.patienceMs);
+    });
+  }
+
   range(request: RangeRequest): Promise<RangeResult> {
     return this.#run(async () => {
       const revision = request.revision || this.revision;
       const read = (at: number) =>
-        this.#connection.call('Range', { ...rangeRequest(request), revision: at }, at);
-      let newest = request.revision !== undefined && request.revision > 0;
-      const response = await read(revision).catch((error) => {
-        // Somebody else has compacted, and nothing under /registry/ has changed since: read what is newest.
+        this.#connection.call('Range', { ...wireRange(request), revision: at }, at);
+      try {
+        return rangeResult(await read(revision), revision);
+      } catch (error) {
+        // Others have compacted what our watch has not been given yet: read what is newest.
         if (!(error instanceof CompactedError) || request.revision) throw error;
-        newest = true;
-        return read(0);
-      });
-      // Who reads the newest state goes on from the revision that it was read at, and not from what came meanwhile.
-      if (!newest) return rangeResult(response, revision);
-      return rangeResult(response, Math.min(response.header!.revision, Math.max(revision, this.revision)));
+        const response = await read(0);
+        return rangeResult(response, response.header!.revision);
+      }
     });
   }
 
   txn(compare: Compare[], success: Op[], failure: Op[] = []): Promise<TxnResult> {
     return this.#run(async () => {
-      const response = await this.#connection.call('Txn', {
-        compare: compare.map(wireCompare),
-        success: success.map(wireOp),
-        failure: failure.map(wireOp),
+      const result = await this.#writes.run(compare, success, failure);
+      const { succeeded, revision, responses } = result;
+      const keys = (succeeded ? success : failure).flatMap((op, i) => {
+        const response = responses[i];
+        return response && 'previous' in response ? response.previous.map((kv) => kv.key) : [op.key];
       });
-      const { revision } = response.header!;
-      const ops = response.succeeded ? success : failure;
-      const changed: string[] = [];
-      const seen: { key: string; modRevision: number }[] = [];
-      const responses = response.responses.map((one, i): TxnResult['responses'][number] => {
-        if (one.responseRange) {
-          const result = rangeResult(one.responseRange, revision);
-          seen.push(...result.kvs);
-          return result;
-        }
-        if (one.responseDeleteRange) {
-          const previous = one.responseDeleteRange.prevKvs.map(readKeyValue);
-          changed.push(...previous.map((kv) => kv.key));
-          return { deleted: one.responseDeleteRange.deleted, previous };
-        }
-        changed.push(ops[i]!.key);
-        return undefined;
-      });
-      if (changed.length) await this.#watches.delivered(changed, revision);
-      else await Promise.all(seen.map((kv) => this.#watches.delivered([kv.key], kv.modRevision)));
-      return { succeeded: response.succeeded, revision, responses };
+      // It is done, even if we do not come to see it.
+      await this.#watches.delivered(revision, keys, this.#connection.patienceMs).catch(() => {});
+      return result;
     });
   }
 
   watch(options: WatchOptions): () => void {
     if (this.#closed) throw this.#closed;
-    const from = options.startRevision || Math.max(this.revision, this.#watches.newest) + 1;
-    return this.#watches.add(options, from).stop;
+    return this.#watches.add(options, options.startRevision || undefined);
   }
 
   compact(revision: number): Promise<void> {
     return this.#run(async () => {
-      await this.#connection.call('Compact', { revision }, revision);
+      let again = false;
+      while (true) {
+        try {
+          await this.#connection.attempt('Compact', { revision }, revision);
+          break;
+        } catch (error) {
+          if (again && error instanceof CompactedError) break; // by the first attempt
+          if (!(error instanceof CallFailed)) throw error;
+          again = error.executed === 'maybe';
+          await this.#connection.newest();
+        }
+      }
       this.compactRevision = Math.max(this.compactRevision, revision);
+    });
+  }
+
+  grantLease(ttlSeconds: number): Promise<number> {
+    return this.#run(async () => {
+      // One that nobody uses goes by itself: it may be asked for again under another number.
+      for (let tries = 0; ; tries++) {
+        try {
+          const ID = 1 + Math.floor(Math.random() * 2 ** 52);
+          return (await this.#connection.attempt('LeaseGrant', { ID, TTL: ttlSeconds })).ID;
+        } catch (error) {
+          if (!(error instanceof CallFailed) || tries > 2) throw error;
+          await this.#connection.newest();
+        }
+      }
     });
   }
 
@@ -161,75 +179,35 @@ class RemoteStore implements Store {
     return this.#stats;
   }
 
-  #refresh(): void {
-    readStats(this.#connection).then(
-      ({ stats }) => (this.#stats = stats),
-      () => {}, // etcd is away: the last figures stay
-    );
+  async #readStats(): Promise<void> {
+    const all = { ...wireRange({ key: prefix, end: prefixEnd(prefix) }), countOnly: true };
+    const [{ count }, status] = await Promise.all([
+      this.#connection.call('Range', all),
+      this.#connection.call('Status', {}),
+    ]);
+    this.#stats = { keys: count, bytes: status.dbSize };
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = new StoreClosedError();
-    clearInterval(this.#refreshing);
+    for (const timer of this.#timers) clearInterval(timer);
     await Promise.allSettled(this.#running);
     this.#watches.end(this.#closed);
     this.#connection.close();
   }
 }
 
-const range = (key: string, end: string | undefined) => ({
-  key: bytesOf(key),
-  ...(end === undefined ? {} : { rangeEnd: rangeEnd(end)! }),
-});
-
-const rangeRequest = ({ key, end, limit = 0, countOnly = false }: RangeRequest): Write<'RangeRequest'> => ({
-  ...range(key, end),
-  limit,
-  countOnly,
-});
-
-const rangeResult = (response: Read<'RangeResponse'>, revision: number): RangeResult => ({
-  kvs: response.kvs.map(readKeyValue),
-  count: response.count,
-  more: response.more,
-  revision,
-});
-
-function wireOp(op: Op): Write<'RequestOp'> {
-  if (op.op === 'range') return { requestRange: rangeRequest(op) };
-  if (op.op === 'delete') return { requestDeleteRange: { ...range(op.key, op.end), prevKv: true } };
-  return { requestPut: { key: bytesOf(op.key), value: op.value, lease: op.lease ?? 0 } };
-}
-
-function wireCompare({ key, target, equals }: Compare): Write<'Compare'> {
-  const common = { key: bytesOf(key), result: 0 };
-  if (target === 'version') return { ...common, target: 0, version: equals };
-  if (target === 'create') return { ...common, target: 1, createRevision: equals };
-  return { ...common, target: 2, modRevision: equals };
-}
-
-async function readStats(connection: EtcdConnection) {
-  const all = { ...range(prefix, prefixEnd(prefix)), countOnly: true };
-  const [{ count, header }, status] = await Promise.all([
-    connection.call('Range', all),
-    connection.call('Status', {}),
-  ]);
-  return { revision: header!.revision, stats: { keys: count, bytes: status.dbSize } };
-}
-
 /** Connects to an etcd v3 cluster. Rejects when no endpoint answers. */
 export async function remoteStore(options: RemoteOptions): Promise<Store> {
   const connection = new EtcdConnection(options);
-  let failure: unknown;
-  for (let i = 0; i < options.endpoints.length; i++) {
-    try {
-      const { revision, stats } = await readStats(connection);
-      return new RemoteStore(connection, revision, stats);
-    } catch (error) {
-      failure = error;
-    }
+  try {
+    await connection.connect();
+    const store = new RemoteStore(connection, await connection.newest());
+    await store.start();
+    return store;
+  } catch (error) {
+    connection.close();
+    throw error;
   }
-  connection.close();
-  throw failure;
 }
