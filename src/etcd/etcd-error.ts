@@ -8,6 +8,7 @@ export const code = {
   resourceExhausted: 8,
   failedPrecondition: 9,
   outOfRange: 11,
+  internal: 13,
   unknown: 2,
   unavailable: 14,
 } as const;

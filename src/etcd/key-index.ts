@@ -92,16 +92,20 @@ export class KeyIndex {
     if (!history.length) this.#tree.delete(key);
   }
 
-  /** Calls `visit` with each key from `key` up to `end` (without it: the one key) that is there at `revision`. */
+  /**
+   * Calls `visit` with each key from `key` up to `end` (without it: the one key) that is there at `revision`, until it
+   * returns true.
+   */
   range(
     key: string,
     end: string | undefined,
     revision: number,
-    visit: (key: string, v: Version) => void,
+    visit: (key: string, v: Version) => boolean,
   ): void {
-    const one = (k: string, history: History): void => {
+    const stop = { break: true };
+    const one = (k: string, history: History) => {
       const v = seenAt(history, revision);
-      if (v) visit(k, v);
+      return v && visit(k, v) ? stop : undefined;
     };
     if (end === undefined) {
       const history = this.#tree.get(key);

@@ -45,6 +45,8 @@ function question(r: Read<'RangeRequest'>): { request: RangeRequest; whole: bool
       revision: r.revision,
       limit: whole ? 0 : r.limit,
       countOnly: r.countOnly,
+      // An order by values needs them.
+      keysOnly: r.keysOnly && r.sortTarget !== sortTarget.value,
     },
   };
 }

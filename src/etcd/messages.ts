@@ -11,7 +11,8 @@ export type Draft<N extends keyof typeof etcdMessages> = { -readonly [K in keyof
 /** Keys are bytes in etcd, and strings here: one character for each byte, so that every key and the order are kept. */
 export function keyOf(bytes: Uint8Array): string {
   let key = '';
-  for (let i = 0; i < bytes.length; i += 4096) key += String.fromCharCode(...bytes.subarray(i, i + 4096));
+  for (let i = 0; i < bytes.length; i += 4096)
+    key += String.fromCharCode.apply(null, bytes.subarray(i, i + 4096) as unknown as number[]);
   return key;
 }
 

@@ -12,6 +12,7 @@ import { CompactedError, FutureRevisionError, StoreClosedError } from '../machin
 import type { Backend, Change, LeaseRecord, Revision } from './backend.ts';
 import { NothingWrittenError } from './backend.ts';
 import { KeyIndex, type Version } from './key-index.ts';
+import { RangeCounts } from './range-counts.ts';
 import { eventOf, keyValueOf, Watchers } from './watchers.ts';
 
 /** A decided transaction that is not durable yet. */
@@ -47,6 +48,7 @@ export class MvccStore implements Store {
   readonly #now: () => number;
   readonly #index = new KeyIndex();
   readonly #watchers = new Watchers();
+  readonly #counts = new RangeCounts();
   #head: number;
   #durable: number;
   #compacted: number;
@@ -114,14 +116,22 @@ export class MvccStore implements Store {
     return revision;
   }
 
-  #range({ key, end, limit = 0, countOnly }: RangeRequest, revision: number, now: number): RangeResult {
+  #range(request: RangeRequest, revision: number, now: number): RangeResult {
+    const { key, end, limit = 0, countOnly, keysOnly } = request;
+    const known = countOnly || !limit ? undefined : this.#counts.find(request, revision);
     const kvs: KeyValue[] = [];
     let count = 0;
     this.#index.range(key, end, revision, (k, v) => {
       count++;
-      if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(this.#load(k, v));
+      if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(keysOnly ? bare(v) : this.#load(k, v));
+      return known !== undefined && kvs.length === limit;
     });
-    return { kvs, count, more: !countOnly && limit > 0 && count > kvs.length, revision: now };
+    if (known !== undefined) count = known;
+    const more = !countOnly && limit > 0 && count > kvs.length;
+    // What is not durable yet may still be taken back.
+    if (more && end !== undefined && revision <= this.#durable)
+      this.#counts.note(request, revision, count, kvs);
+    return { kvs, count, more, revision: now };
   }
 
   async txn(compare: Compare[], success: Op[], failure: Op[] = []): Promise<TxnResult> {
@@ -365,3 +375,9 @@ export class MvccStore implements Store {
 }
 
 const empty = new Uint8Array(0);
+
+/** A key without its value. */
+const bare = ({ key, create, mod, version, lease }: Version): KeyValue => ({
+  ...{ key, value: empty, createRevision: create, modRevision: mod, version },
+  ...(lease ? { lease } : {}),
+});

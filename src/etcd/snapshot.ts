@@ -5,6 +5,7 @@ import { messageCodec } from '../machinery/protobuf/message.ts';
 import type { Change, LeaseRecord } from './backend.ts';
 import { BoltReader, type Item, writeBolt } from './bolt.ts';
 import { crc32c } from './crc32c.ts';
+import type { Version } from './key-index.ts';
 import { bytesOf, keyOf } from './messages.ts';
 import type { MvccStore } from './mvcc.ts';
 
@@ -45,6 +46,46 @@ const fromBigEndian = (bytes: Uint8Array, at = 0): number =>
 /** How far long work has come. */
 export type Progress = (done: number, all: number) => void;
 
+/** Changes as etcd keeps them; with their times, which etcd does not have. */
+function* itemsOf(store: MvccStore, versions: Version[], withTimes: boolean): Iterable<Item> {
+  for (const version of versions) {
+    const { mod, sub, key } = version;
+    // What a compaction has forgotten meanwhile is older than what is still there; deletions are noted all the same.
+    const change = store.changeOf(version);
+    const time = withTimes ? (change?.time ?? 0) : 0;
+    if (version.version === 0)
+      yield [revisionBytes(mod, sub, true), codec.encode('KeyValue', { key: bytesOf(key), time })];
+    else if (change) {
+      const { value, createRevision, lease = 0 } = change;
+      const kv = {
+        key: bytesOf(key),
+        value,
+        createRevision,
+        modRevision: mod,
+        version: change.version,
+        lease,
+        time,
+      };
+      yield [revisionBytes(mod, sub), codec.encode('KeyValue', kv)];
+    }
+  }
+}
+
+/** The hash of all changes up to a revision, as etcd's HashKV makes it. `pause` lets others have their turn in between. */
+export async function hashOf(
+  store: MvccStore,
+  revision: number,
+  pause: () => Promise<void>,
+): Promise<number> {
+  let hash = crc32c(new TextEncoder().encode('key'));
+  let n = 0;
+  for (const [key, value] of itemsOf(store, [...store.versions(revision)], false)) {
+    hash = crc32c(value, crc32c(key, hash));
+    if (++n % 2000 === 0) await pause();
+  }
+  return hash;
+}
+
 /**
  * Writes the store's state, and its history as far as it goes back, as of now; the store goes on meanwhile. Returns the
  * revision, and the length of the file.
@@ -58,29 +99,9 @@ export async function writeSnapshot(
   const versions = [...store.versions(revision)];
   let done = 0;
   async function* changes(): AsyncIterable<Item> {
-    for (const version of versions) {
+    for (const item of itemsOf(store, versions, true)) {
       if (++done % 1000 === 0) progress(done, versions.length);
-      const { mod, sub, key } = version;
-      if (version.version === 0) {
-        const time = store.changeOf(version)?.time ?? 0;
-        const value = codec.encode('KeyValue', { key: bytesOf(key), time });
-        yield [revisionBytes(mod, sub, true), value];
-        continue;
-      }
-      // What a compaction has forgotten meanwhile is older than what is still there.
-      const change = store.changeOf(version);
-      if (!change) continue;
-      const { value, createRevision, lease = 0, time } = change;
-      const kv = {
-        key: bytesOf(key),
-        value,
-        createRevision,
-        modRevision: mod,
-        version: change.version,
-        lease,
-        time,
-      };
-      yield [revisionBytes(mod, sub), codec.encode('KeyValue', kv)];
+      yield item;
     }
   }
   function* meta(): Iterable<Item> {

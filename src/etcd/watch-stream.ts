@@ -9,6 +9,8 @@ const everyWatch = -1;
 /** How often who asked for it hears of the revision when nothing happens; etcd's own default. */
 const progressMs = 10 * 60_000;
 const filter = { noPut: 0, noDelete: 1 };
+/** Of one response, for who asked for large ones in fragments: etcd's own. */
+const mostBytes = 1.5 * 1024 * 1024;
 
 /**
  * One stream of the Watch service: any number of watches. Events of a revision are never divided, and the revision of a
@@ -94,11 +96,13 @@ export class WatchStream {
         );
         if (!wanted.length) return;
         watch.quiet = false;
-        this.#send({
-          header: this.#header(revision),
-          watchId,
-          events: wanted.map((e) => wireEvent(e, r.prevKv)),
-        });
+        const all = wanted.map((e) => wireEvent(e, r.prevKv));
+        const parts = r.fragment ? fragments(all) : [all];
+        for (const [i, part] of parts.entries())
+          this.#send({
+            ...{ header: this.#header(revision), watchId, events: part },
+            fragment: i + 1 < parts.length,
+          });
       },
       onEnd: (error) => {
         this.#watches.delete(watchId);
@@ -122,6 +126,22 @@ export class WatchStream {
     for (const { stop } of this.#watches.values()) stop();
     this.#watches.clear();
   }
+}
+
+/** Events in as many parts as it takes for each to be small enough. */
+function fragments(events: Write<'Event'>[]): Write<'Event'>[][] {
+  const parts: Write<'Event'>[][] = [[]];
+  let bytes = 0;
+  for (const event of events) {
+    const size = (event.kv?.value?.length ?? 0) + (event.prevKv?.value?.length ?? 0) + 300;
+    if (bytes + size > mostBytes && parts.at(-1)!.length) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)!.push(event);
+    bytes += size;
+  }
+  return parts;
 }
 
 const wireEvent = (event: StoreEvent, withPrevious: boolean): Write<'Event'> => ({

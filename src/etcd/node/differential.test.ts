@@ -60,7 +60,10 @@ type Unary =
   | 'Compact'
   | 'LeaseGrant'
   | 'LeaseRevoke'
-  | 'LeaseLeases';
+  | 'LeaseLeases'
+  | 'AuthStatus'
+  | 'Authenticate'
+  | 'UserList';
 
 async function both<M extends Unary>(method: M, request: Write<(typeof etcdMethods)[M][1]>): Promise<any> {
   const answer = (connection: EtcdConnection) =>

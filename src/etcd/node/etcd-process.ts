@@ -46,7 +46,7 @@ export async function startEtcd(dataDir?: string): Promise<{ endpoint: string; s
 }
 
 /** Unpacked, not installed: an installed one would start as a service. */
-function etcdBinary(dir: string): string {
+export function etcdBinary(dir: string): string {
   if (existsSync('/usr/bin/etcd')) return '/usr/bin/etcd';
   try {
     const download = ['-o', 'APT::Sandbox::User=root', 'download', 'etcd-server'];
@@ -59,7 +59,7 @@ function etcdBinary(dir: string): string {
   return join(dir, 'unpacked', 'usr', 'bin', 'etcd');
 }
 
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const { port } = probe.address() as { port: number };

@@ -188,6 +188,34 @@ test('endpoint status and health, members, alarms, defragmentation, snapshot', a
   const file = join(dir, 'snapshot');
   await etcdctl('snapshot', 'save', file);
   assert.equal(statSync(file).size % 512, 32, 'the copy and its SHA-256');
+  const saved = JSON.parse(await etcdctl('snapshot', 'status', file, '-w', 'json'));
+  assert.equal(saved.revision, store.revision);
+  const hash = async () => JSON.parse(await etcdctl('endpoint', 'hashkv', '-w', 'json'))[0].HashKV.hash;
+  const before = await hash();
+  assert.equal(await hash(), before);
+  await etcdctl('put', '/kept', 'in the snapshot, too');
+  assert.notEqual(await hash(), before);
+  await etcdctl('put', '/kept', 'in the snapshot');
+});
+
+test('what is not enabled, or cannot be, says so as etcd does', async () => {
+  assert.equal(await etcdctl('user', 'list'), '');
+  assert.equal(await etcdctl('role', 'list'), '');
+  await refused(['auth', 'enable'], /root user does not exist/);
+  await refused(['user', 'get', 'nobody'], /user name not found/);
+  assert.equal(await etcdctl('--user', 'a:b', 'get', '/none'), '', 'its client goes on without');
+  await refused(
+    ['member', 'add', 'other', '--peer-urls', 'http://127.0.0.1:1'],
+    /unknown method .*MemberAdd/,
+  );
+});
+
+test('beside gRPC: health, version, metrics', async () => {
+  const ask = async (path: string) => (await fetch(`${server.urls[0]}${path}`)).text();
+  assert.deepEqual(JSON.parse(await ask('/health')), { health: 'true', reason: '' });
+  assert.match(await ask('/version'), /"etcdserver":"3\.5\./);
+  assert.match(await ask('/metrics'), new RegExp(`etcd_debugging_mvcc_current_revision ${store.revision}\n`));
+  assert.equal((await fetch(`${server.urls[0]}/none`)).status, 404);
 });
 
 test('TLS, with certificates of clients', async () => {

@@ -1,25 +1,21 @@
 import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type MethodDefinition,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../machinery/clock.ts';
 import type { Log } from '../../machinery/log.ts';
-import { etcdMethods } from '../etcd.gen.ts';
-import { toEtcdError } from '../etcd-error.ts';
+import { authService } from '../auth.ts';
+import { type etcdMessages, etcdMethods } from '../etcd.gen.ts';
+import { code, compacted, EtcdError, futureRevision, toEtcdError } from '../etcd-error.ts';
 import { type Header, kvService } from '../kv.ts';
 import { Leases } from '../leases.ts';
 import { bytesOf, etcdCodec, type Read, type Write } from '../messages.ts';
 import type { MvccStore } from '../mvcc.ts';
+import { hashOf } from '../snapshot.ts';
 import { WatchStream } from '../watch-stream.ts';
+import type { Call } from './grpc/connection.ts';
+import { type Listener, listen } from './grpc/listen.ts';
 import { saveSnapshot } from './snapshot-file.ts';
 
 export interface EtcdServerConfig {
@@ -41,12 +37,11 @@ export interface EtcdServer extends AsyncDisposable {
 
 /** The version whose API is spoken; Kubernetes asks for it before it requests progress of watches. */
 const apiVersion = '3.5.21';
+const clusterVersion = '3.5.0';
 const clusterId = 0x77_68_65_72_72_79;
 const memberId = 0x6d_65_6d_62_65_72;
 /** There is one term: nobody else can lead. */
 const raftTerm = 2;
-/** etcd's own default of 1.5 MiB, and half a MiB for what is around it. */
-const largestRequest = 2 * 1024 * 1024;
 
 /**
  * Serves the etcd v3 API (KV, Watch, Lease, Cluster, and what one member can tell of Maintenance) on a store of this
@@ -61,6 +56,7 @@ export async function startEtcdServer(config: EtcdServerConfig): Promise<EtcdSer
 
   const unary: Record<string, (request: any) => Promise<object>> = {
     ...kvService(store, header, leases.has),
+    ...authService(now),
     async LeaseGrant({ TTL, ID }: Read<'LeaseGrantRequest'>): Promise<Write<'LeaseGrantResponse'>> {
       const { id, ttlSeconds } = await leases.grant(TTL, ID);
       return { header: now(), ID: id, TTL: ttlSeconds };
@@ -94,124 +90,159 @@ export async function startEtcdServer(config: EtcdServerConfig): Promise<EtcdSer
       await store.clean?.();
       return { header: now() };
     },
+    async Hash(): Promise<Write<'HashResponse'>> {
+      return { header: now(), hash: await hashOf(store, store.revision, setImmediate) };
+    },
+    async HashKV({ revision }: Read<'HashKVRequest'>): Promise<Write<'HashKVResponse'>> {
+      const at = revision || store.revision;
+      if (at > store.revision) throw futureRevision();
+      if (at < store.compactRevision) throw compacted();
+      return {
+        header: now(),
+        hash: await hashOf(store, at, setImmediate),
+        compactRevision: store.compactRevision,
+        hashRevision: at,
+      };
+    },
+    async MoveLeader(): Promise<never> {
+      throw new EtcdError(code.failedPrecondition, 'bad leader transferee');
+    },
     Alarm: async (): Promise<Write<'AlarmResponse'>> => ({ header: now(), alarms: [] }),
     async MemberList(): Promise<Write<'MemberListResponse'>> {
       return { header: now(), members: [{ ID: memberId, name: 'default', clientURLs: urls }] };
     },
   };
 
-  const streams: Record<string, (call: any) => void> = {
-    Watch(call: ServerDuplexStream<Read<'WatchRequest'>, Write<'WatchResponse'>>) {
-      const stream = new WatchStream(store, clock, header, (response) => void call.write(response));
-      call.on('data', (request) => {
+  const streams: Record<string, (call: Call) => void> = {
+    Watch(call) {
+      const stream = new WatchStream(store, clock, header, (response) =>
+        call.send(etcdCodec.encode('WatchResponse', response)),
+      );
+      call.onMessage = (message) => {
         try {
-          stream.receive(request);
+          stream.receive(etcdCodec.decode('WatchRequest', message));
         } catch (error) {
           stream.close();
-          call.destroy(toEtcdError(error));
+          const refused = toEtcdError(error);
+          call.end(refused.code, refused.message);
         }
-      });
-      call.on('end', () => {
+      };
+      call.onEnd = () => {
         stream.close();
         call.end();
-      });
-      call.on('cancelled', () => stream.close());
-      call.on('error', () => stream.close()); // the connection is gone, and the watches with it
+      };
+      call.onCancel = () => stream.close();
     },
-    LeaseKeepAlive(call: ServerDuplexStream<Read<'LeaseKeepAliveRequest'>, Write<'LeaseKeepAliveResponse'>>) {
-      call.on('data', ({ ID }) => void call.write({ header: now(), ID, TTL: leases.keepAlive(ID) }));
-      call.on('end', () => void call.end());
-      call.on('error', () => {}); // the connection is gone; the lease runs out by itself
+    LeaseKeepAlive(call) {
+      call.onMessage = (message) => {
+        const { ID } = etcdCodec.decode('LeaseKeepAliveRequest', message);
+        const answer = { header: now(), ID, TTL: leases.keepAlive(ID) };
+        call.send(etcdCodec.encode('LeaseKeepAliveResponse', answer));
+      };
+      call.onEnd = () => call.end();
     },
-    Snapshot(call: ServerWritableStream<Read<'SnapshotRequest'>, Write<'SnapshotResponse'>>) {
-      sendSnapshot(store, call, now).catch((error) => call.destroy(toEtcdError(error)));
+    Snapshot(call) {
+      call.onMessage = () => {
+        sendSnapshot(store, call, now).catch((error: unknown) => {
+          const refused = toEtcdError(error);
+          call.end(refused.code, refused.message);
+        });
+      };
     },
   };
 
-  const server = new Server({
-    'grpc.max_receive_message_length': largestRequest,
-    'grpc.max_send_message_length': -1,
-  });
-  for (const [service, methods] of Object.entries(
-    Object.groupBy(Object.entries(etcdMethods), ([, [service]]) => service),
-  )) {
-    const definition: Record<string, MethodDefinition<any, any>> = {};
-    const implementation: UntypedServiceImplementation = {};
-    for (const [name, [, request, response, stream = '']] of methods as unknown as [string, string[]][]) {
-      definition[name] = {
-        path: `/etcdserverpb.${service}/${name}`,
-        requestStream: stream === '> >',
-        responseStream: stream !== '',
-        ...serializers(request as 'RangeRequest', response as 'RangeResponse'),
-      };
-      implementation[name] = streams[name] ?? answering(unary[name]!, log.child({ method: name }));
-    }
-    server.addService(definition, implementation);
+  const methods = new Map<string, (call: Call) => void>();
+  for (const [name, [service, request, response]] of Object.entries(etcdMethods)) {
+    const path = `/etcdserverpb.${service}/${name}`;
+    const answer = unary[name];
+    if (answer) methods.set(path, answering(name, request, response, answer, log));
+    else methods.set(path, streams[name]!);
   }
+  methods.set(
+    '/grpc.health.v1.Health/Check',
+    answering('Check', 'HealthCheckRequest', 'HealthCheckResponse', async () => ({ status: 1 }), log),
+  );
 
-  for (const url of config.urls) urls.push(await listen(server, url, config.tls));
+  const listeners: Listener[] = [];
   const close = async () => {
     leases.close();
     // Watches do not end by themselves.
-    const drained = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-    const timer = clock.after(200, () => server.forceShutdown());
-    await drained;
-    timer.cancel();
+    await Promise.all(listeners.map((one) => one.close(200)));
   };
+  try {
+    for (const url of config.urls)
+      listeners.push(
+        await listen({ url, tls: config.tls, route: (path) => methods.get(path), http: plainHttp(store) }),
+      );
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  urls.push(...listeners.map((one) => one.url));
   return { urls, close, [Symbol.asyncDispose]: close };
 }
 
-const asBuffer = (bytes: Uint8Array<ArrayBuffer>): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+type Name = keyof typeof etcdMessages;
+/** Of requests that write: etcd's own default. */
+const largestRequest = 1.5 * 1024 * 1024;
 
-const serializers = (request: 'RangeRequest', response: 'RangeResponse') => ({
-  requestSerialize: (value: object) => asBuffer(etcdCodec.encode(request, value)),
-  requestDeserialize: (bytes: Buffer) => etcdCodec.decode(request, new Uint8Array(bytes)),
-  responseSerialize: (value: object) => asBuffer(etcdCodec.encode(response, value)),
-  responseDeserialize: (bytes: Buffer) => etcdCodec.decode(response, bytes),
-});
-
+/** A call of one request and one answer. */
 const answering =
-  (handle: (request: any) => Promise<object>, log: Log) =>
-  (call: ServerUnaryCall<any, any>, reply: sendUnaryData<any>): void => {
-    handle(call.request).then(
-      (response) => reply(null, response),
-      (error: unknown) => {
-        const refused = toEtcdError(error);
-        if (refused !== error) log.warn('a request failed', { error: String(error) });
-        reply({ code: refused.code, details: refused.message });
-      },
-    );
+  (name: string, request: Name, response: Name, handle: (request: any) => Promise<object>, log: Log) =>
+  (call: Call): void => {
+    const refuse = (error: unknown) => {
+      const refused = toEtcdError(error);
+      if (refused !== error) log.warn('a request failed', { method: name, error: String(error) });
+      call.end(refused.code, refused.message);
+    };
+    call.onMessage = (message) => {
+      if (message.length > largestRequest)
+        return refuse(new EtcdError(code.invalidArgument, 'request is too large'));
+      let read: object;
+      try {
+        read = etcdCodec.decode(request, message);
+      } catch (error) {
+        return call.end(code.internal, `the request is malformed: ${(error as Error).message}`);
+      }
+      handle(read).then((answer) => call.answer(etcdCodec.encode(response, answer as never)), refuse);
+    };
   };
 
-async function listen(server: Server, url: string, tls: EtcdServerConfig['tls']): Promise<string> {
-  const { protocol, host, hostname, pathname } = new URL(url);
-  if (protocol === 'https:' && !tls) throw new Error(`${url} needs a certificate and its key`);
-  if (protocol !== 'https:' && protocol !== 'http:' && protocol !== 'unix:')
-    throw new Error(
-      `"${url}" is no URL to listen at: use http://ADDRESS:PORT, https://ADDRESS:PORT or unix:///PATH`,
-    );
-  const credentials =
-    protocol === 'https:'
-      ? ServerCredentials.createSsl(
-          tls!.clientCA ?? null,
-          [{ cert_chain: tls!.cert, private_key: tls!.key }],
-          tls!.clientCA !== undefined,
-        )
-      : ServerCredentials.createInsecure();
-  const address = protocol === 'unix:' ? `unix:${pathname}` : host.includes(':') ? host : `${host}:2379`;
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(address, credentials, (error, bound) =>
-      error ? reject(new Error(`cannot listen at ${url}: ${error.message}`)) : resolve(bound),
-    ),
-  );
-  return protocol === 'unix:' ? url : `${protocol}//${hostname}:${port}`;
-}
+/** What etcd tells beside gRPC, on the same port. */
+const plainHttp =
+  (store: MvccStore): RequestListener =>
+  (request, response) => {
+    const json = (body: object) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(body));
+    };
+    const path = request.url?.split('?')[0];
+    if (path === '/health') json({ health: 'true', reason: '' });
+    else if (path === '/version') json({ etcdserver: apiVersion, etcdcluster: clusterVersion });
+    else if (path === '/metrics') {
+      const { keys, bytes, inUse } = store.stats();
+      response.setHeader('content-type', 'text/plain; version=0.0.4');
+      const lines = {
+        etcd_server_has_leader: 1,
+        etcd_debugging_mvcc_keys_total: keys,
+        etcd_debugging_mvcc_current_revision: store.revision,
+        etcd_debugging_mvcc_compact_revision: store.compactRevision,
+        etcd_mvcc_db_total_size_in_bytes: bytes,
+        etcd_mvcc_db_total_size_in_use_in_bytes: inUse,
+      };
+      for (const [metric, value] of Object.entries(lines))
+        response.write(`# TYPE ${metric} gauge\n${metric} ${value}\n`);
+      response.end();
+    } else {
+      response.statusCode = 404;
+      response.end('404 page not found\n');
+    }
+  };
 
 /** The file in parts, its SHA-256 at the end, as etcd's clients expect it. */
 async function sendSnapshot(
   store: MvccStore,
-  call: ServerWritableStream<Read<'SnapshotRequest'>, Write<'SnapshotResponse'>>,
+  call: Call,
   header: () => Write<'ResponseHeader'>,
 ): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'wherry-snapshot-'));
@@ -221,11 +252,8 @@ async function sendSnapshot(
     for await (const part of createReadStream(file, { highWaterMark: 64 * 1024 })) {
       if (call.cancelled) return;
       remainingBytes -= part.length;
-      if (!call.write({ header: header(), remainingBytes, blob: new Uint8Array(part) }))
-        await new Promise<void>((resolve) => {
-          call.once('drain', resolve);
-          call.once('cancelled', resolve);
-        });
+      call.send(etcdCodec.encode('SnapshotResponse', { header: header(), remainingBytes, blob: part }));
+      await call.drained();
     }
     call.end();
   } finally {

@@ -69,7 +69,7 @@ export class Segment {
 
   read(version: Version): Change {
     const { offset, size, mod } = version;
-    const bytes = Buffer.allocUnsafeSlow(size);
+    const bytes = Buffer.allocUnsafe(size);
     const found = readSync(this.#fd, bytes, 0, size, offset);
     const change = found === size ? decodeChange(bytes, mod) : undefined;
     if (!change) throw damaged(this.path, `revision ${mod} of ${version.key} is not readable`);
