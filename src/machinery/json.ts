@@ -20,6 +20,12 @@ function checkDepth(text: string): void {
   }
 }
 
+/** Clients know these errors by the words of Go's parser. */
+const worded = (message: string): string =>
+  message
+    .replace(/^Unexpected token '(.)'.*$/su, "invalid character '$1' looking for beginning of value")
+    .replace(/^Unexpected end of JSON input$/, 'unexpected end of JSON input');
+
 /** Parses JSON. Throws 400 with what is wrong, also for what is nested too deep. */
 export function parseJson(text: string): any {
   checkDepth(text);
@@ -27,7 +33,7 @@ export function parseJson(text: string): any {
     return JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError)
-      throw badRequest(`couldn't get version/kind; json parse error: ${error.message}`);
+      throw badRequest(`couldn't get version/kind; json parse error: ${worded(error.message)}`);
     throw error;
   }
 }

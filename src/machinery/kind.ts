@@ -64,6 +64,8 @@ export interface KindRules<T extends KubeObject = AnyObject> {
   nameFormat?: 'subdomain' | 'label' | 'label-1035' | 'path' | 'any';
   /** PUT to a name that is not there creates it (upstream: leases, endpoints, events and some others). */
   createOnUpdate?: boolean;
+  /** The status of the body is taken when an object is created; else it is dropped. */
+  statusOnCreate?: boolean;
   /** Whether an update without resourceVersion is taken as "whatever is there"; true unless told. */
   unconditionalUpdate?: boolean;
   /** Seconds of grace of a deletion; undefined: deleted at once. */

@@ -49,6 +49,11 @@ function statusErrors({ status }: Node): FieldError[] {
     if (seen.has(id)) errors.push(field('status', 'addresses', i).duplicate(address));
     seen.add(id);
   });
+  return [...errors, ...resourcesErrors(status)];
+}
+
+function resourcesErrors(status: Node['status']): FieldError[] {
+  const errors: FieldError[] = [];
   for (const list of ['capacity', 'allocatable'] as const)
     for (const name in status?.[list]) {
       const at = field('status', list).key(name);
@@ -84,6 +89,8 @@ const address = ({ status }: Node, type: string): string =>
 export const nodes = kind<Node>({
   facts: 'v1 Node',
   generation: false,
+  // A kubelet registers its node together with what it has.
+  statusOnCreate: true,
   defaults(node) {
     node.spec ??= {};
     const { status } = node;
@@ -103,8 +110,9 @@ export const nodes = kind<Node>({
     if (spec.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
     else if (spec.podCIDRs?.length && !spec.podCIDR) spec.podCIDR = spec.podCIDRs[0];
   },
-  validate: ({ spec }) => [
+  validate: ({ spec, status }) => [
     ...taintsErrors(spec.taints),
+    ...resourcesErrors(status),
     ...(spec.podCIDRs ?? []).flatMap((cidr, i) => cidrErrors(cidr, SPEC.child('podCIDRs', i))),
     ...((spec.podCIDRs?.length ?? 0) > 2
       ? [

@@ -9,7 +9,7 @@ import {
 import { duplicateKeys, parseJson } from '../../machinery/json.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { openEnvelope } from '../../machinery/protobuf/kubernetes.ts';
-import { badRequest, field, invalid, unsupportedMediaType } from '../../machinery/status.ts';
+import { badRequest, field, invalid, isStatusError, unsupportedMediaType } from '../../machinery/status.ts';
 import { parseYamlDocuments } from '../../machinery/yaml.ts';
 import type { Context } from '../context.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -41,6 +41,20 @@ export function decodeBody(
   if (type === 'application/vnd.kubernetes.protobuf')
     return { value: fromProtobuf(bytes, typeOf), duplicates: () => [] };
   throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
+}
+
+const hex = (bytes: Uint8Array): string =>
+  [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** What cannot be read at all is told with what it should have been, and how it begins. */
+export function unrecognized(error: unknown, kind: string, bytes: Uint8Array): unknown {
+  if (!isStatusError(error) || !error.message.startsWith("couldn't get version/kind")) return error;
+  const begin = bytes.subarray(0, 30);
+  const shown = begin[0] === 123 ? text.decode(begin) : hex(begin);
+  const more = bytes.length > begin.length ? ' ...' : '';
+  return badRequest(
+    `the object provided is unrecognized (must be of type ${kind}): ${error.message} (${shown}${more})`,
+  );
 }
 
 function fromProtobuf(

@@ -14,11 +14,11 @@ import type { ApiServer } from '../server.ts';
 import { admitConnection } from '../streams/connection-admission.ts';
 import { recordWrite } from '../trace.ts';
 import { Call } from './call.ts';
-import { checkBody, decodeBody } from './decode.ts';
+import { checkBody, decodeBody, unrecognized } from './decode.ts';
 import { encode, encodeResult, typeIdOf } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
-import { authorize, recognize } from './recognize.ts';
+import { recognize, settle } from './recognize.ts';
 import { deleteOptions, type Target } from './target.ts';
 import { warningHeader } from './warnings.ts';
 import { serveWatch } from './watch-stream.ts';
@@ -66,7 +66,8 @@ export async function handle(server: ApiServer, exchange: Exchange, options: Han
     const target = await recognize(call);
     const waiting = call.takeSeats();
     if (waiting) await waiting;
-    authorize(call);
+    const settling = settle(call);
+    if (settling) await settling;
     const { context } = call;
     const elsewhere = server.remotes.serve(call, options.closing);
     if (elsewhere && (await elsewhere)) return;
@@ -144,6 +145,18 @@ async function decodeAndPerform({ server, exchange, context, call }: Step): Prom
   return true;
 }
 
+function decoded(server: ApiServer, context: Context, bytes: Uint8Array, contentType: string | undefined) {
+  try {
+    return decodeBody(bytes, contentType, (apiVersion, kind) =>
+      typeIdOf(server.registry.scheme, apiVersion, kind),
+    );
+  } catch (error) {
+    const plain = context.verb === 'create' || context.verb === 'update';
+    if (!plain || (context.subresource && context.subresource !== 'status')) throw error;
+    throw unrecognized(error, context.served.kind.kind, bytes);
+  }
+}
+
 async function readBody(server: ApiServer, exchange: Exchange, context: Context): Promise<unknown> {
   if (!['create', 'update', 'patch', 'delete', 'deletecollection'].includes(context.verb)) return undefined;
   const contentType = exchange.header('content-type');
@@ -151,9 +164,8 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
     context.patchType = patchTypes[(contentType ?? '').split(';')[0]!.trim()];
     if (!context.patchType) throw unsupportedMediaType(Object.keys(patchTypes));
   }
-  const { value, duplicates } = decodeBody(await exchange.body(maxBody), contentType, (apiVersion, kind) =>
-    typeIdOf(server.registry.scheme, apiVersion, kind),
-  );
+  const bytes = await exchange.body(maxBody);
+  const { value, duplicates } = decoded(server, context, bytes, contentType);
   if (context.verb === 'delete' || context.verb === 'deletecollection') {
     context.options = deleteOptions(context.options, value);
     return undefined;

@@ -55,6 +55,21 @@ test('verbs and their codes', async () => {
   isStatus(await post(map('Bad_Name')), 422);
 });
 
+test('a body that cannot be read is told with what it should have been, and how it begins', async () => {
+  const headers = { 'content-type': 'application/json' };
+  const prefix =
+    "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; ";
+  const yaml = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n';
+  const shown = `${Buffer.from(yaml).toString('hex', 0, 30)} ...`;
+  isStatus(
+    await post(yaml, headers),
+    400,
+    `${prefix}json parse error: invalid character 'a' looking for beginning of value (${shown})`,
+  );
+  const cut = await post('{"kind":', headers);
+  isStatus(cut, 400, `${prefix}json parse error: unexpected end of JSON input ({"kind":)`);
+});
+
 test('a deletion that takes time is accepted, with options in the body', async () => {
   await post(map('slow', { metadata: { name: 'slow', finalizers: ['a.b/c'] } }));
   const answer = await ask(`${maps}/slow`, {

@@ -4,6 +4,7 @@ import { deployments } from '../../api/apps/deployment.ts';
 import { leases } from '../../api/coordination/lease.ts';
 import { configMaps } from '../../api/core/config-map.ts';
 import { namespaces } from '../../api/core/namespace.ts';
+import { nodes } from '../../api/core/node.ts';
 import { pods } from '../../api/core/pod.ts';
 import { services } from '../../api/core/service.ts';
 import { startControlPlane } from '../../testing/control-plane.ts';
@@ -55,6 +56,14 @@ test('generation begins at 1, and a status in the body is not taken', async () =
   assert.equal(made.spec!.replicas, 1);
   assert.equal(made.status?.replicas, undefined);
   assert.equal(made.spec!.template.spec!.containers[0]!.imagePullPolicy, 'Always');
+});
+
+test('a node is created together with its status, which is checked', async () => {
+  const node = (memory: string): any => ({ metadata: { name: 'n' }, status: { capacity: { memory } } });
+  await refused(client(nodes).create(node('-1')), 422);
+  const { status } = await client(nodes).create(node('1Gi'));
+  assert.deepEqual(status!.capacity, { memory: '1Gi' });
+  assert.deepEqual(status!.allocatable, { memory: '1Gi' });
 });
 
 test('generateName: five characters after it, and at most 63 in all', async () => {

@@ -45,6 +45,8 @@ export function settle(context: Context, object: AnyObject): void {
     );
   }
   if (context.name) meta.name = context.name;
+  // "Whatever is there", as if nothing were said.
+  if (meta.resourceVersion === '0') delete meta.resourceVersion;
   for (const field of ['labels', 'annotations', 'ownerReferences', 'finalizers', 'managedFields'] as const) {
     if (meta[field] === null) delete meta[field];
   }

@@ -41,6 +41,13 @@ test('a stale resource version is a conflict; none is "whatever is there"', asyn
   assert.equal((await client(configMaps).get('a', inDefault)).data!.n, '4');
 });
 
+test('resource version "0" is "whatever is there", as if none were given', async () => {
+  await client(configMaps).create({ metadata: { name: 'zero', namespace: 'default', resourceVersion: '0' } });
+  const next = map('zero', { data: { n: '1' } });
+  next.metadata.resourceVersion = '0';
+  assert.equal((await client(configMaps).update(next)).data!.n, '1');
+});
+
 test('another uid is a conflict', async () => {
   await client(configMaps).create(map('uid'));
   await refused(

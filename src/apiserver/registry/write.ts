@@ -73,10 +73,11 @@ export async function create(
   object = admission.object!;
   settle(context, object);
   stampNew(context, object, registry.random, registry.uuid());
-  if (ownStatus && kind.rules.prepareCreate === undefined) delete object.status;
+  const dropsStatus = ownStatus && !kind.rules.statusOnCreate;
+  if (dropsStatus && kind.rules.prepareCreate === undefined) delete object.status;
   const given = object.status;
   kind.rules.prepareCreate?.(object, writeContext(registry, context));
-  if (given !== undefined && object.status === given && ownStatus) delete object.status;
+  if (dropsStatus && given !== undefined && object.status === given) delete object.status;
   if (kind.rules.warnings) context.warnings.push(...kind.rules.warnings(object, undefined));
 
   for (let attempt = 0; ; attempt++) {
@@ -211,9 +212,8 @@ export async function update(
       const { view } = context.served;
       const old = view ? (await view.entry(entry)).object : entry.object;
       const object = await transform(old);
-      pinned =
-        Boolean(object.metadata?.resourceVersion) &&
-        object.metadata.resourceVersion !== old.metadata.resourceVersion;
+      const stated = object.metadata?.resourceVersion;
+      pinned = Boolean(stated) && stated !== '0' && stated !== old.metadata.resourceVersion;
       return updateOnce(registry, context, cache, entry, old, object, options, pinned);
     },
   );
