@@ -1,9 +1,9 @@
 import { events } from '../api/core/event.ts';
-import { CompactedError } from '../machinery/store.ts';
+import { CompactedError, type Store } from '../machinery/store.ts';
 import type { ServiceAllocator } from './allocation/service.ts';
+import { eventTtlMs } from './registry/event-leases.ts';
 import type { ApiServer } from './server.ts';
 
-const eventTtlMs = 3600_000;
 const compactEveryMs = 300_000;
 const repairEveryMs = 180_000;
 
@@ -17,11 +17,12 @@ export function housekeeping(server: ApiServer, allocator: ServiceAllocator, sig
   let previous = 0;
 
   const { history } = server.options;
+  const mayCompact = store.catchUp ? oneOfMany(store) : undefined;
 
   async function compact(): Promise<void> {
     const revision = store.revision;
     const target = history ? server.times.beyond(history) : previous;
-    if (target > store.compactRevision) {
+    if (target > store.compactRevision && (!mayCompact || (await mayCompact(target)))) {
       await store.compact(target).catch((error) => {
         if (!(error instanceof CompactedError)) log.error('compaction failed', { error: String(error) });
       });
@@ -30,6 +31,7 @@ export function housekeeping(server: ApiServer, allocator: ServiceAllocator, sig
   }
   async function expireEvents(): Promise<void> {
     const now = clock.now();
+    const ttlMs = server.options.eventTtlMs ?? eventTtlMs;
     for (const entry of [...(caches.of(events)?.entries.values() ?? [])]) {
       const { object } = entry;
       const newest = Date.parse(
@@ -38,7 +40,7 @@ export function housekeeping(server: ApiServer, allocator: ServiceAllocator, sig
           object.eventTime ??
           object.metadata.creationTimestamp,
       );
-      if (now - newest > eventTtlMs) {
+      if (now - newest > ttlMs) {
         await store.txn(
           [{ key: entry.key, target: 'mod', equals: entry.revision }],
           [{ op: 'delete', key: entry.key }],
@@ -58,6 +60,27 @@ export function housekeeping(server: ApiServer, allocator: ServiceAllocator, sig
   // A window is kept to about a tenth.
   const compactMs = history ? ('ms' in history ? Math.max(1000, history.ms / 10) : 60_000) : compactEveryMs;
   every(Math.min(compactEveryMs, compactMs), compact);
-  every(60_000, expireEvents);
+  if (!registry.eventLeases) every(60_000, expireEvents);
   every(repairEveryMs, () => allocator.repair());
+}
+
+/** The key in which API servers, upstream's too, agree on who compacts: to which revision, each time a version more. */
+const compactKey = 'compact_rev_key';
+
+/**
+ * Where several servers share a store, all would like to compact at about the same time. The one that writes the key in the
+ * version that it knows does it; the others learn the new version, and have their chance the next time.
+ */
+function oneOfMany(store: Store): (revision: number) => Promise<boolean> {
+  let known = 0;
+  return async (revision) => {
+    const { succeeded, responses } = await store.txn(
+      [{ key: compactKey, target: 'version', equals: known }],
+      [{ op: 'put', key: compactKey, value: new TextEncoder().encode(String(revision)) }],
+      [{ op: 'range', key: compactKey }],
+    );
+    const [found] = responses;
+    known = succeeded ? known + 1 : found && 'kvs' in found ? (found.kvs[0]?.version ?? 0) : known;
+    return succeeded;
+  };
 }

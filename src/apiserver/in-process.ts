@@ -4,6 +4,7 @@ import { gone, isStatusError, StatusError } from '../machinery/status.ts';
 import type { AuditTrail } from './audit/trail.ts';
 import { attributesOf, demandRight } from './authz/demand.ts';
 import type { Attributes } from './authz/rbac.ts';
+import { freshFor } from './cache/fresh.ts';
 import type { Context, User } from './context.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
@@ -70,6 +71,8 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
     try {
       demandRight(server.authorizer, context);
       trail?.authorized(attributes, true);
+      const catchingUp = freshFor(registry.caches, context);
+      if (catchingUp) await catchingUp;
       return await run(trail);
     } catch (error) {
       code = isStatusError(error) ? error.code : 500;
@@ -110,6 +113,8 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
     async *watch(request) {
       const context = contextOf(request);
       demandRight(server.authorizer, context);
+      const catchingUp = freshFor(registry.caches, context);
+      if (catchingUp) await catchingUp;
       const gauge = server.metrics.requests.longRunning(context);
       let pending: WatchEvent[] = [];
       let wake: (() => void) | undefined;

@@ -39,6 +39,7 @@ import { ServerMetrics } from './metrics/server-metrics.ts';
 import { type ClientIdentity, createOutbound, type Outbound, type Sender } from './outbound/outbound.ts';
 import { tellTypeChecks } from './policies/type-check-status.ts';
 import type { ReconcileLoop } from './reconcile.ts';
+import { leasesOf } from './registry/event-leases.ts';
 import type { Registry } from './registry/registry.ts';
 import { Turns } from './registry/turns.ts';
 import { Scheme } from './scheme.ts';
@@ -74,6 +75,8 @@ export interface ApiServerOptions extends ServiceRanges {
   clientCA?: string;
   /** How much of the past is kept; five to ten minutes unless told. */
   history?: HistoryWindow;
+  /** How long events are kept; an hour unless told. */
+  eventTtlMs?: number | undefined;
 }
 
 /** The API server without its sockets: what requests are performed on. */
@@ -95,6 +98,8 @@ export interface ApiServer extends AsyncDisposable {
   /** `leaving`: no longer ready, but all is served as before; `draining`: what is under way is finished. */
   phase: 'serving' | 'leaving' | 'draining';
   options: ApiServerOptions;
+  /** Where other servers share the store: resolves when what they had defined before the call is served here, too. */
+  settled(): Promise<void>;
   /** When revisions were made. */
   times: RevisionTimes;
   log: Log;
@@ -132,6 +137,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     authorizer: createAuthorizer(caches),
     outbound: createOutbound(caches, random, options.sender),
     turns: new Turns(),
+    eventLeases: leasesOf(store, clock, options.eventTtlMs),
     allocators: [allocator],
     metrics: metrics.writes,
   };
@@ -182,6 +188,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     remote: (service) => aggregation?.discovery.of(service),
   });
   let aggregation: Aggregation | undefined;
+  let definitionsFollowed = async () => {};
   scheme.onChange(() => catalog.forget());
   const server: ApiServer = {
     registry,
@@ -208,6 +215,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     log,
     handlers: subresourceHandlers(tokens, authorizer),
     pending: new Set(['start']),
+    async settled() {
+      await caches.catchUp();
+      await definitionsFollowed();
+    },
     async [Symbol.asyncDispose]() {
       stop.abort();
       flow.stop();
@@ -218,7 +229,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       await server.auditor?.close();
     },
   };
-  await customResources(server, stop.signal);
+  definitionsFollowed = await customResources(server, stop.signal);
   housekeeping(server, allocator, stop.signal);
   metrics.followStorage(scheme, caches, store);
   addChecks(server);

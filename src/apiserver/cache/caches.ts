@@ -1,6 +1,14 @@
 import type { Kind } from '../../machinery/kind.ts';
-import { prefixEnd, type Store, type StoreEvent } from '../../machinery/store.ts';
+import {
+  CompactedError,
+  prefixEnd,
+  type Store,
+  StoreClosedError,
+  type StoreEvent,
+  StoreUnavailableError,
+} from '../../machinery/store.ts';
 import { storePrefix } from '../scheme.ts';
+import { storeProblem } from '../store-problem.ts';
 import { ResourceCache } from './resource-cache.ts';
 
 /** All caches, fed by one watch of the store. */
@@ -9,9 +17,14 @@ export class Caches {
   readonly #store: Store;
   #stop: () => void = () => {};
   readonly #onAdvance = new Set<(revision: number) => void>();
+  /** Other servers write to the store, too: what they write is here a moment later. */
+  readonly shared: boolean;
+  /** While caches do not have what their revision says: nothing may be read from them. */
+  reloading: Promise<void> | undefined;
 
   constructor(store: Store) {
     this.#store = store;
+    this.shared = store.catchUp !== undefined;
   }
 
   /** Begins the watch. Caches that are added later load what is there. */
@@ -21,7 +34,44 @@ export class Caches {
       end: prefixEnd('/registry/'),
       startRevision: this.#store.revision + 1,
       onEvents: (events, revision) => this.#deliver(events, revision),
+      onEnd: (error) => {
+        if (error instanceof CompactedError) this.#recover();
+      },
     });
+  }
+
+  get revision(): number {
+    return this.#store.revision;
+  }
+
+  /** Of a shared store: resolves when caches have all that was acknowledged to anybody before the call. Throws 503. */
+  async catchUp(): Promise<void> {
+    try {
+      await this.#store.catchUp!();
+    } catch (error) {
+      throw storeProblem(error);
+    }
+    if (this.reloading) await this.reloading;
+  }
+
+  /** The store was away for so long that what happened meanwhile is forgotten. */
+  #recover(): void {
+    this.start();
+    for (const cache of this.#byPrefix.values()) cache.lose();
+    const reload = async (cache: ResourceCache): Promise<void> => {
+      try {
+        await cache.reload();
+      } catch (error) {
+        // It has waited for the store for long, and waits again.
+        if (error instanceof StoreUnavailableError) return reload(cache);
+        if (!(error instanceof StoreClosedError)) throw error;
+      }
+    };
+    const all = Promise.all([...this.#byPrefix.values()].map(reload)).then(() => {
+      if (this.reloading === all) this.reloading = undefined;
+    });
+    all.catch(() => {}); // it is told to whoever reads
+    this.reloading = all;
   }
 
   #deliver(events: StoreEvent[], revision: number): void {

@@ -1,7 +1,7 @@
 import BTreeModule from 'sorted-btree';
 import type { Kind } from '../../machinery/kind.ts';
 import { gone } from '../../machinery/status.ts';
-import { prefixEnd, type Store, type StoreEvent } from '../../machinery/store.ts';
+import { type KeyValue, prefixEnd, type Store, type StoreEvent } from '../../machinery/store.ts';
 import { Entry } from './entry.ts';
 
 const BTree = BTreeModule.default;
@@ -60,6 +60,12 @@ export interface Joined {
 
 export type CacheWatcher = (event: CacheEvent) => void;
 
+/** One who follows a cache from outside must be told when events are lost; the others are shown what is different. */
+interface Watching {
+  show: CacheWatcher;
+  lost: (() => void) | undefined;
+}
+
 /**
  * The newest objects of one resource, in key order, and a window of its last events. It is fed by the store's watch in
  * the same turn in which a write becomes durable, so a read from it is as new as one from the store.
@@ -73,10 +79,10 @@ export class ResourceCache {
   #window: CacheEvent[] = [];
   /** Events up to here are not in the window. */
   #forgotten: number;
-  readonly #watchers = new Set<CacheWatcher>();
+  readonly #watchers = new Set<Watching>();
   readonly #capacity: number;
-  /** Keys of which the watch has told while `load` waits for a remote store: what it says is newer. */
-  #changedInLoad: Set<string> | undefined;
+  /** Keys of which the watch has told while a remote store is being read: what it says is newer. */
+  readonly #changedInRead = new Set<Set<string>>();
   /** The revision of the newest change. */
   changed = 0;
 
@@ -91,17 +97,63 @@ export class ResourceCache {
   }
 
   async load(): Promise<void> {
-    const changed = (this.#changedInLoad = new Set());
-    const { kvs } = await this.#store.range({ key: this.prefix, end: prefixEnd(this.prefix) });
-    this.#changedInLoad = undefined;
-    for (const kv of kvs) {
-      if (changed.has(kv.key)) continue;
-      const entry = kv.decoded
-        ? new Entry(this.kind, kv.key, kv.decoded as any, kv.modRevision)
-        : Entry.fromBytes(this.kind, kv.key, kv.value, kv.modRevision);
-      this.entries.set(kv.key, entry);
+    for (const kv of (await this.#read()).kvs) {
+      this.entries.set(kv.key, kv.decoded ? this.#entryOf(kv) : Entry.later(this.kind, kv));
       this.changed = Math.max(this.changed, kv.modRevision);
     }
+  }
+
+  /** What the store has, but for keys of which the watch has told meanwhile: `changed`. */
+  async #read(): Promise<{ kvs: KeyValue[]; changed: Set<string> }> {
+    const changed = new Set<string>();
+    this.#changedInRead.add(changed);
+    try {
+      const { kvs } = await this.#store.range({ key: this.prefix, end: prefixEnd(this.prefix) });
+      return { kvs: kvs.filter((kv) => !changed.has(kv.key)), changed };
+    } finally {
+      this.#changedInRead.delete(changed);
+    }
+  }
+
+  #entryOf(kv: KeyValue): Entry {
+    return kv.decoded
+      ? new Entry(this.kind, kv.key, kv.decoded as any, kv.modRevision)
+      : Entry.fromBytes(this.kind, kv.key, kv.value, kv.modRevision);
+  }
+
+  /** Events were lost: who watches from outside must list again, and who resumes from before must, too. */
+  lose(): void {
+    this.#window = [];
+    this.#forgotten = this.#store.revision;
+    for (const watching of [...this.#watchers]) {
+      if (!watching.lost) continue;
+      this.#watchers.delete(watching);
+      watching.lost();
+    }
+  }
+
+  /** After `lose`: what is there now, and what is different shown as events of now. */
+  async reload(): Promise<void> {
+    const { kvs, changed } = await this.#read();
+    const there = new Map(kvs.map((kv) => [kv.key, kv]));
+    const { revision } = this.#store;
+    for (const [key, entry] of [...this.entries.entries()]) {
+      if (there.has(key) || changed.has(key)) continue;
+      this.entries.delete(key);
+      this.#show(new CacheEvent(entry.at(revision), entry, true));
+    }
+    for (const [key, kv] of there) {
+      const previous = this.entries.get(key);
+      if (previous?.revision === kv.modRevision) continue;
+      const entry = this.#entryOf(kv);
+      this.entries.set(key, entry);
+      this.#show(new CacheEvent(entry, previous, false));
+    }
+    this.changed = revision;
+  }
+
+  #show(event: CacheEvent): void {
+    for (const { show } of this.#watchers) show(event);
   }
 
   /**
@@ -139,13 +191,11 @@ export class ResourceCache {
   }
 
   apply({ type, kv }: StoreEvent): void {
-    this.#changedInLoad?.add(kv.key);
+    for (const changed of this.#changedInRead) changed.add(kv.key);
     const previous = this.entries.get(kv.key);
     let entry: Entry;
     if (type === 'put') {
-      entry = kv.decoded
-        ? new Entry(this.kind, kv.key, kv.decoded as any, kv.modRevision)
-        : Entry.fromBytes(this.kind, kv.key, kv.value, kv.modRevision);
+      entry = this.#entryOf(kv);
       this.entries.set(kv.key, entry);
     } else {
       if (!previous) return;
@@ -159,17 +209,21 @@ export class ResourceCache {
       this.#forgotten = this.#window[this.#capacity - 1]!.revision;
       this.#window = this.#window.slice(this.#capacity);
     }
-    for (const watcher of this.#watchers) watcher(event);
+    this.#show(event);
   }
 
-  /** Everything after `revision`, then all that comes. Throws 410 when that is longer ago than window and store reach. */
-  watch(revision: number, watcher: CacheWatcher): () => void {
+  /**
+   * Everything after `revision`, then all that comes. Throws 410 when that is longer ago than window and store reach. `lost`
+   * is called when events were lost, and the watch is over then; without it, what has changed is shown as if it had just.
+   */
+  watch(revision: number, watcher: CacheWatcher, lost?: () => void): () => void {
     for (const event of revision < this.#forgotten ? this.#past(revision) : []) watcher(event);
     let first = this.#window.length;
     while (first > 0 && this.#window[first - 1]!.revision > revision) first--;
     for (const event of this.#window.slice(first)) watcher(event);
-    this.#watchers.add(watcher);
-    return () => void this.#watchers.delete(watcher);
+    const watching: Watching = { show: watcher, lost };
+    this.#watchers.add(watching);
+    return () => void this.#watchers.delete(watching);
   }
 
   /** What the store still knows of the time before the window: a client may resume across a restart. Throws 410. */

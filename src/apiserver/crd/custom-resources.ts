@@ -56,8 +56,11 @@ function deprecationOf({ spec }: CustomResourceDefinition, name: string): string
   return `${spec.group}/${name} ${kind} is deprecated${instead}`;
 }
 
-/** Serves what CustomResourceDefinitions define, and says in their status that it does. */
-export async function customResources(server: ApiServer, signal: AbortSignal): Promise<void> {
+/**
+ * Serves what CustomResourceDefinitions define, and says in their status that it does. Returns what resolves when it has
+ * followed all that it knows of.
+ */
+export async function customResources(server: ApiServer, signal: AbortSignal): Promise<() => Promise<void>> {
   const { registry, log } = server;
   const { caches, scheme } = registry;
   const cache = caches.of(customResourceDefinitions)!;
@@ -133,4 +136,5 @@ export async function customResources(server: ApiServer, signal: AbortSignal): P
     if (deleted || !same) follow(metadata.name!, deleted);
   });
   signal.addEventListener('abort', unwatch, { once: true });
+  return async () => void (await Promise.all(turns.values()));
 }

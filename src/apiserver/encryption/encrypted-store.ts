@@ -58,6 +58,8 @@ export class EncryptedStore implements Store {
     if (store.timeOf) this.timeOf = (revision) => store.timeOf!(revision);
     if (store.revisionAt) this.revisionAt = (timeMs) => store.revisionAt!(timeMs);
     if (store.givesPastLater) this.givesPastLater = true;
+    if (store.catchUp) this.catchUp = () => store.catchUp!();
+    if (store.grantLease) this.grantLease = (ttlSeconds) => store.grantLease!(ttlSeconds);
     for (const kind of allKinds)
       this.#byPrefix.set(storePrefix(kind, false), transformerOf(kind.group, kind.plural));
     // Both groups of events are stored as one, which is the core group's.
@@ -66,6 +68,8 @@ export class EncryptedStore implements Store {
   timeOf?: (revision: number) => number | undefined;
   revisionAt?: (timeMs: number) => number;
   readonly givesPastLater?: boolean;
+  catchUp?: () => Promise<void>;
+  grantLease?: (ttlSeconds: number) => Promise<number>;
 
   get revision(): number {
     return this.#store.revision;

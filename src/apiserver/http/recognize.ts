@@ -1,8 +1,9 @@
 // Who asks for what: the first that is done with a request, and what all that follows rests on.
-import { forbidden, notFound, StatusError } from '../../machinery/status.ts';
+import { forbidden, isForbidden, notFound, StatusError } from '../../machinery/status.ts';
 import { refusal } from '../authz/authorizer.ts';
 import { attributesOf } from '../authz/demand.ts';
 import type { Attributes } from '../authz/rbac.ts';
+import { freshFor } from '../cache/fresh.ts';
 import type { Context, User } from '../context.ts';
 import type { Served } from '../scheme.ts';
 import type { ApiServer } from '../server.ts';
@@ -20,10 +21,16 @@ export async function recognize(call: Call): Promise<Target | undefined> {
   let target: Target | undefined;
   try {
     target = parseTarget(exchange.path);
-    const served =
+    const found = () =>
       target &&
       !server.remotes.covers(target.group, target.version) &&
       server.registry.scheme.resource(target.group, target.version, target.plural);
+    let served = found();
+    // Another server may just have been told of it.
+    if (target && !served && server.registry.caches.shared) {
+      await server.settled();
+      served = found();
+    }
     if (target && served) {
       const context = contextOf(server, exchange, user, target, served);
       call.knows(attributesOf(context), context);
@@ -42,13 +49,25 @@ async function knowUser(call: Call): Promise<User> {
   const { requests } = server.metrics;
   const took = () => server.registry.clock.now() - call.beganMs;
   try {
-    const user = await authenticate(server, exchange);
+    const user = await authenticateFresh(call);
     requests.authenticated('success', took());
     return user;
   } catch (error) {
     requests.authenticated('failure', took());
     call.knows(pathAttributes(exchange, nobody));
     throw error;
+  }
+}
+
+/** Whom a token stands for may just have been made by another server. */
+async function authenticateFresh({ server, exchange }: Call): Promise<User> {
+  try {
+    return await authenticate(server, exchange);
+  } catch (error) {
+    const { caches } = server.registry;
+    if (!caches.shared || !exchange.header('authorization')) throw error;
+    await caches.catchUp();
+    return authenticate(server, exchange);
   }
 }
 
@@ -87,6 +106,28 @@ function targetAttributes(exchange: Exchange, user: User, target: Target): Attri
   const { group, version, plural: resource, subresource, namespace, name } = target;
   const verb = verbOf(exchange.method, target, exchange.query);
   return { user, verb, group, version, resource, subresource, namespace, name };
+}
+
+/** As `authorize`; where other servers write, too, caches are then as new as the request may expect. */
+export function settle(call: Call): Promise<void> | undefined {
+  const { caches } = call.server.registry;
+  if (caches.shared) return settleShared(call);
+  authorize(call);
+  return undefined;
+}
+
+async function settleShared(call: Call): Promise<void> {
+  const { caches } = call.server.registry;
+  try {
+    authorize(call);
+    if (call.context) await freshFor(caches, call.context);
+    else if (/^\/(apis?|openapi)\b/.test(call.exchange.path)) await call.server.settled();
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    // The right may just have been given through another server.
+    await caches.catchUp();
+    authorize(call);
+  }
 }
 
 /**

@@ -1,10 +1,12 @@
+import { events } from '../../api/core/event.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
-import { alreadyExists, serviceUnavailable, staleObject } from '../../machinery/status.ts';
+import { alreadyExists, staleObject } from '../../machinery/status.ts';
 import type { Compare, Op } from '../../machinery/store.ts';
 import { Entry, encodeForStore } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import { type Admission, type Context, isDryRun } from '../context.ts';
 import type { StoreOperation } from '../metrics/write-metrics.ts';
+import { storeProblem } from '../store-problem.ts';
 import type { Registry } from './registry.ts';
 
 /** Nobody else may have changed it meanwhile: the caller reads again and tries again. */
@@ -28,7 +30,19 @@ function together(more: More): { compare: Compare[]; ops: Op[] } {
 }
 
 /** What a write needs besides the object. */
-type Means = Pick<Registry, 'store' | 'turns' | 'clock' | 'metrics'>;
+type Means = Pick<Registry, 'store' | 'turns' | 'clock' | 'metrics' | 'eventLeases'>;
+
+/** The put of an object, with a lease where it is to go by itself. */
+function putOf(
+  { eventLeases }: Means,
+  { served: { storage } }: Context,
+  key: string,
+  object: AnyObject,
+): Op | Promise<Op> {
+  const put: Op = { op: 'put', key, value: encodeForStore(storage, object), decoded: object };
+  if (!eventLeases || storage !== events) return put;
+  return eventLeases.take().then((lease) => ({ ...put, lease }));
+}
 
 /** Writes a new object. Throws AlreadyExists. */
 export async function insert(
@@ -47,12 +61,13 @@ export async function insert(
       if (cache.get(key)) throw exists();
       const { compare, ops } = together(more);
       if (isDryRun(context)) return new Entry(storage, key, object, 0);
-      const { succeeded, revision } = await write(means, context, 'create', () =>
-        store.txn(
+      const { succeeded, revision } = await write(means, context, 'create', async () => {
+        const put = putOf(means, context, key, object);
+        return store.txn(
           [{ key, target: 'mod', equals: 0 }, ...compare],
-          [{ op: 'put', key, value: encodeForStore(storage, object), decoded: object }, ...ops],
-        ),
-      );
+          [put instanceof Promise ? await put : put, ...ops],
+        );
+      });
       if (succeeded) return written(cache, key, object, revision);
       if (!compare.length) throw exists();
       if (tries > 50) throw staleObject(context.served.kind, object.metadata.name!);
@@ -74,12 +89,13 @@ export async function replace(
   const { compare, ops } = together(more);
   const { storage } = context.served;
   if (isDryRun(context)) return new Entry(storage, old.key, object, old.revision);
-  const { succeeded, revision } = await write(means, context, 'update', () =>
-    means.store.txn(
+  const { succeeded, revision } = await write(means, context, 'update', async () => {
+    const put = putOf(means, context, old.key, object);
+    return means.store.txn(
       [{ key: old.key, target: 'mod', equals: old.revision }, ...compare],
-      [{ op: 'put', key: old.key, value: encodeForStore(storage, object), decoded: object }, ...ops],
-    ),
-  );
+      [put instanceof Promise ? await put : put, ...ops],
+    );
+  });
   if (!succeeded) throw new Stale();
   return written(cache, old.key, object, revision);
 }
@@ -117,7 +133,7 @@ async function write<T>(
     failed = false;
     return result;
   } catch (error) {
-    throw serviceUnavailable(`the store cannot write (${(error as Error).message}); nothing was changed`);
+    throw storeProblem(error);
   } finally {
     metrics.store(served.storage, operation, clock.now() - began, failed);
   }

@@ -11,6 +11,7 @@ import { CompactedError, prefixEnd, type Store } from '../../machinery/store.ts'
 import { Entry } from '../cache/entry.ts';
 import type { Joined, ResourceCache } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
+import { storeProblem } from '../store-problem.ts';
 import { predicateOf, selectedName } from './select.ts';
 import type { MaybePromise } from './view.ts';
 
@@ -199,7 +200,7 @@ async function readPast(
     try {
       return await store.range({ key, end, revision, ...(limit ? { limit: limit + 1 } : {}) });
     } catch (error) {
-      if (!(error instanceof CompactedError)) throw error;
+      if (!(error instanceof CompactedError)) throw storeProblem(error);
       throw forgotten(start.slice(prefix.length));
     }
   };

@@ -10,6 +10,7 @@ import type { Admission, Alongside, Context } from '../context.ts';
 import type { WriteMetrics } from '../metrics/write-metrics.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { Scheme } from '../scheme.ts';
+import type { EventLeases } from './event-leases.ts';
 import type { Turns } from './turns.ts';
 
 /** A step that may change or refuse a write. `on` says which writes it wants to see. */
@@ -57,6 +58,8 @@ export interface Registry {
   allocators: Allocator[];
   trace: Tracer;
   turns: Turns;
+  /** Where the store has leases: what is stored of events goes with one. */
+  eventLeases?: EventLeases | undefined;
   metrics: WriteMetrics;
 }
 

@@ -1,5 +1,5 @@
 import type { Options } from '../../client/client.ts';
-import { type FieldError, field, invalid } from '../../machinery/status.ts';
+import { type FieldError, field, gone, invalid } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { CacheEvent, ResourceCache } from '../cache/resource-cache.ts';
 import type { Context } from '../context.ts';
@@ -71,14 +71,15 @@ export function watch(cache: ResourceCache, context: Context, sink: WatchSink): 
     bookmark: () => bookmark(cache.revision, false),
   });
 
-  if (!streamed && wanted > 0) return started(cache.watch(wanted, onEvent));
+  const lost = () => fail(gone('The resourceVersion for the provided watch is too old.'));
+  if (!streamed && wanted > 0) return started(cache.watch(wanted, onEvent, lost));
   if (options.sendInitialEvents !== false || !options.resourceVersion) {
     const all = only === undefined ? cache.range(prefix) : [cache.get(only)].filter((e) => e !== undefined);
     if (view) order.push(view.entries([...all]), showInitial, fail);
     else showInitial(all);
   }
   if (streamed && options.allowWatchBookmarks) bookmark(cache.revision, true);
-  return started(cache.watch(cache.revision, onEvent));
+  return started(cache.watch(cache.revision, onEvent, lost));
 }
 
 /** Checks options that do not go together. Throws 422. */

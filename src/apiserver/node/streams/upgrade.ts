@@ -7,7 +7,7 @@ import type { Context } from '../../context.ts';
 import { Call } from '../../http/call.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { fail } from '../../http/handler.ts';
-import { authorize, recognize } from '../../http/recognize.ts';
+import { authorize, recognize, settle } from '../../http/recognize.ts';
 import type { ApiServer } from '../../server.ts';
 import { admitConnection } from '../../streams/connection-admission.ts';
 import type {
@@ -64,7 +64,8 @@ export const createUpgradeHandler =
       const target = await recognize(call);
       const waiting = call.takeSeats();
       if (waiting) await waiting;
-      authorize(call);
+      const settling = settle(call);
+      if (settling) await settling;
       const { context } = call;
       const elsewhere = server.remotes.at(exchange.path);
       if (elsewhere) {
