@@ -84,7 +84,7 @@ export async function apiLoad(kubeconfig: string, report: (m: Measured) => void)
       sent.set(`w-${i}`, performance.now());
       return call('POST', `${ns}/secrets`, { metadata: { name: `w-${i}` }, stringData: { a: 'b' } });
     });
-    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 30_000))]);
+    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 30_000).unref())]);
     report(summary('watch fan-out, 200 watchers', latencies.length, performance.now() - start, latencies));
     for (const stop of stops) stop();
   }

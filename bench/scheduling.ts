@@ -71,7 +71,7 @@ export async function schedulingLoad(
       spec,
     });
   });
-  await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 300_000))]);
+  await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 300_000).unref())]);
   const last = Math.max(...bound.values());
   const latencies = [...bound].map(([name, at]) => at - created.get(name)!);
   report(
