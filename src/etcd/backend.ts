@@ -40,6 +40,8 @@ export interface Backend {
   append(batch: Revision[]): Promise<void>;
   /** The change that a version stands for; undefined once it is compacted. */
   read(version: Version): Change | undefined;
+  /** The same for many, in their order. */
+  readAll(versions: Version[]): (Change | undefined)[];
   /**
    * Remembers that history before `revision` is gone, and forgets these versions. They may come back from `load` after a
    * restart: the index is then compacted at `revision` again, with the same result.

@@ -51,36 +51,30 @@ export class KeyIndex {
     return history && seenAt(history, revision);
   }
 
-  #historyOf(key: string): History {
-    let history = this.#tree.get(key);
-    if (!history) this.#tree.set(key, (history = []));
-    return history;
+  /** Adds a version behind the others; returns the one it replaces. */
+  #push(version: Version): Version | undefined {
+    const history = this.#tree.get(version.key);
+    const before = live(history?.at(-1));
+    if (history) history.push(version);
+    else this.#tree.set(version.key, [version]); // most have one, and an array that grew from nothing has room for many
+    this.#log.push(version);
+    this.#live += (version.version > 0 ? 1 : 0) - (before ? 1 : 0);
+    return before;
   }
 
   /** Adds a version that is newer than all others; returns it, and the one it replaces. */
   add(change: Change, mod: number, sub: number): { version: Version; before: Version | undefined } {
     const { key, createRevision: create, lease = 0 } = change;
-    const history = this.#historyOf(key);
-    const before = live(history.at(-1));
     const version = {
       ...{ key, mod, sub, create, version: change.version, lease },
       ...{ segment: 0, offset: 0, size: 0 },
     };
-    history.push(version);
-    this.#log.push(version);
-    this.#live += (version.version > 0 ? 1 : 0) - (before ? 1 : 0);
-    return { version, before };
+    return { version, before: this.#push(version) };
   }
 
   /** Takes in what was kept: a key's versions in their order, all of them in the order of revisions. */
   load(all: Version[]): void {
-    for (const version of all) {
-      const history = this.#historyOf(version.key);
-      const before = live(history.at(-1));
-      history.push(version);
-      this.#log.push(version);
-      this.#live += (version.version > 0 ? 1 : 0) - (before ? 1 : 0);
-    }
+    for (const version of all) this.#push(version);
   }
 
   /** Takes back what `add` added last. */

@@ -24,6 +24,9 @@ class MemoryBackend implements Backend {
   read(version: Version): Change | undefined {
     return this.#changes.get(version);
   }
+  readAll(versions: Version[]): (Change | undefined)[] {
+    return versions.map((version) => this.#changes.get(version));
+  }
   compact(_revision: number, dropped: Version[]): Promise<void> {
     for (const version of dropped) {
       const change = this.#changes.get(version);

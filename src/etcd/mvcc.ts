@@ -88,10 +88,15 @@ export class MvccStore implements Store {
     return this.#compacted;
   }
 
-  #load(key: string, v: Version): KeyValue {
-    const change = this.#inFlight.get(v.mod)?.changes[v.sub] ?? this.#backend.read(v);
-    if (!change) throw new Error(`the store lost ${key} at revision ${v.mod}: restore a backup`);
-    return keyValueOf(change, v.mod);
+  #load(versions: Version[]): KeyValue[] {
+    const kept = versions.filter((v) => v.mod <= this.#durable);
+    const changes = kept.length ? this.#backend.readAll(kept).values() : [].values();
+    return versions.map((v) => {
+      const change =
+        v.mod <= this.#durable ? changes.next().value : this.#inFlight.get(v.mod)?.changes[v.sub];
+      if (!change) throw new Error(`the store lost ${v.key} at revision ${v.mod}: restore a backup`);
+      return keyValueOf(change, v.mod);
+    });
   }
 
   /** For an event's `previous`: undefined once it is compacted. */
@@ -119,13 +124,14 @@ export class MvccStore implements Store {
   #range(request: RangeRequest, revision: number, now: number): RangeResult {
     const { key, end, limit = 0, countOnly, keysOnly } = request;
     const known = countOnly || !limit ? undefined : this.#counts.find(request, revision);
-    const kvs: KeyValue[] = [];
+    const chosen: Version[] = [];
     let count = 0;
-    this.#index.range(key, end, revision, (k, v) => {
+    this.#index.range(key, end, revision, (_, v) => {
       count++;
-      if (!countOnly && (limit === 0 || kvs.length < limit)) kvs.push(keysOnly ? bare(v) : this.#load(k, v));
-      return known !== undefined && kvs.length === limit;
+      if (!countOnly && (limit === 0 || chosen.length < limit)) chosen.push(v);
+      return known !== undefined && chosen.length === limit;
     });
+    const kvs = keysOnly ? chosen.map(bare) : this.#load(chosen);
     if (known !== undefined) count = known;
     const more = !countOnly && limit > 0 && count > kvs.length;
     // What is not durable yet may still be taken back.

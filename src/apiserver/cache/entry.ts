@@ -1,5 +1,6 @@
 import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
 import { type AnyObject, deepFreeze } from '../../machinery/meta.ts';
+import type { KeyValue } from '../../machinery/store.ts';
 import { decodeStored } from './stored.ts';
 
 const encoder = new TextEncoder();
@@ -28,20 +29,41 @@ export function headOf(kind: Kind<any>): string {
 
 /** An object as the cache holds it: decoded and frozen, shared by all readers; and its bytes on the wire once asked for. */
 export class Entry {
-  readonly object: AnyObject;
   readonly revision: number;
   readonly key: string;
+  #object: AnyObject | undefined;
+  /** What it is read from, until somebody looks at it. */
+  #stored: KeyValue | undefined;
   #json: Uint8Array | undefined;
   readonly #kind: Kind<any>;
 
   /** Revision 0 is that of what was not stored (a dry run): it has no resource version. */
-  constructor(kind: Kind<any>, key: string, decoded: AnyObject, revision: number) {
+  constructor(
+    kind: Kind<any>,
+    key: string,
+    decoded: AnyObject | undefined,
+    revision: number,
+    stored?: KeyValue,
+  ) {
     this.#kind = kind;
     this.key = key;
     this.revision = revision;
-    const { resourceVersion: _, ...metadata } = decoded.metadata;
-    if (revision) (metadata as AnyObject['metadata']).resourceVersion = String(revision);
-    this.object = deepFreeze({ ...decoded, metadata });
+    this.#object = decoded && frozen(decoded, revision);
+    this.#stored = stored;
+  }
+
+  /** Read when it is looked at for the first time: a start need not wait for all that there is. Throws what reading it throws. */
+  static later(kind: Kind<any>, kv: KeyValue): Entry {
+    return new Entry(kind, kv.key, undefined, kv.modRevision, kv);
+  }
+
+  get object(): AnyObject {
+    if (!this.#object) {
+      const { key, value } = this.#stored!;
+      this.#object = frozen(decodeStored(this.#kind, key, value), this.revision);
+      this.#stored = undefined;
+    }
+    return this.#object;
   }
 
   static fromBytes(kind: Kind<any>, key: string, value: Uint8Array, revision: number): Entry {
@@ -63,6 +85,12 @@ export class Entry {
   get item(): Uint8Array {
     return this.json.subarray(headOf(this.#kind).length - '"metadata":'.length);
   }
+}
+
+function frozen(decoded: AnyObject, revision: number): AnyObject {
+  const { resourceVersion: _, ...metadata } = decoded.metadata;
+  if (revision) (metadata as AnyObject['metadata']).resourceVersion = String(revision);
+  return deepFreeze({ ...decoded, metadata });
 }
 
 /** The wire form of an object of this kind: kind and apiVersion first, then metadata. */

@@ -56,6 +56,9 @@ interface Active {
   ready: number;
 }
 
+/** So few are read one by one. */
+const fewVersions = 16;
+
 const plainWrite: WriteAt = (fd, bytes, at, done) => write(fd, bytes, 0, bytes.length, at, done);
 const truncate = promisify<number, number>(ftruncate);
 /** Of which nothing is left when the file is cut to what it was: the disk, a quota, or a limit is reached. */
@@ -278,6 +281,17 @@ export class LogBackend implements Backend {
 
   read(version: Version): Change | undefined {
     return version.size ? this.#segments.get(version.segment)!.read(version) : undefined;
+  }
+
+  readAll(versions: Version[]): (Change | undefined)[] {
+    if (versions.length < fewVersions) return versions.map((version) => this.read(version));
+    const found = new Map<Version, Change>();
+    const bySegment = Map.groupBy(
+      versions.filter((version) => version.size),
+      (version) => version.segment,
+    );
+    for (const [number, mine] of bySegment) this.#segments.get(number)!.readAll(mine, found);
+    return versions.map((version) => found.get(version));
   }
 
   async compact(revision: number, dropped: Version[]): Promise<void> {
