@@ -11,6 +11,8 @@ export interface ReconcileLoop {
   /** When the first pass is over, whether it succeeded or not. */
   first: Promise<void>;
   stop(): void;
+  /** After `stop`: when what was under way is over. */
+  idle(): Promise<void>;
 }
 
 /** Runs `pass` when something has changed, never twice at once, and again after a failure. It begins with one. */
@@ -52,6 +54,7 @@ export function reconcileLoop(
       stopped = true;
       timer?.cancel();
     },
+    idle: async () => running,
   };
   loop.wake();
   loop.first = running!;

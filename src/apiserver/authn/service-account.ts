@@ -1,9 +1,11 @@
 import {
+  base64url,
   type CryptoKey,
-  calculateJwkThumbprint,
+  decodeProtectedHeader,
   exportJWK,
   importPKCS8,
   importSPKI,
+  type JWK,
   jwtVerify,
   SignJWT,
 } from 'jose';
@@ -42,10 +44,41 @@ export interface TokenAuthority {
   readonly issuer: string;
 }
 
-export interface TokenKeys {
-  /** PKCS #8 and SPKI, PEM, ECDSA P-256. */
-  privateKey: string;
+/** SPKI, PEM. */
+export interface PublicTokenKey {
   publicKey: string;
+  /** ES256 unless told. */
+  algorithm?: 'ES256' | 'ES384' | 'ES512' | 'RS256';
+}
+
+export interface TokenKeys extends PublicTokenKey {
+  /** PKCS #8, PEM: tokens are signed with it. */
+  privateKey: string;
+  /** Tokens may be signed with these, too: by other servers, or before the key was changed. */
+  others?: PublicTokenKey[];
+}
+
+interface Verifier {
+  kid: string;
+  algorithm: string;
+  key: CryptoKey;
+  jwk: JWK;
+}
+
+/** The id of a key is the SHA-256 of what it is encoded as: all servers call it the same. */
+async function verifierOf({ publicKey, algorithm = 'ES256' }: PublicTokenKey): Promise<Verifier> {
+  const key = (await importSPKI(publicKey, algorithm, { extractable: true })) as CryptoKey;
+  const der = await crypto.subtle.exportKey('spki', key);
+  const kid = base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', der)));
+  return { kid, algorithm, key, jwk: await exportJWK(key) };
+}
+
+function kidOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).kid;
+  } catch {
+    throw unauthorized();
+  }
 }
 
 const serviceAccountUser = (namespace: string, name: string): Pick<User, 'name' | 'groups'> => ({
@@ -59,32 +92,43 @@ const serviceAccountUser = (namespace: string, name: string): Pick<User, 'name' 
  */
 export async function tokenAuthority(
   keys: TokenKeys,
-  issuer: string,
+  /** The first is who signs; tokens of the others are believed, too. */
+  issuers: string | readonly string[],
   apiAudiences: string[],
   living: Living,
   newId: () => string,
 ): Promise<TokenAuthority> {
-  const privateKey = await importPKCS8(keys.privateKey, 'ES256');
-  const publicKey = (await importSPKI(keys.publicKey, 'ES256', { extractable: true })) as CryptoKey;
-  const jwk = await exportJWK(publicKey);
-  const kid = await calculateJwkThumbprint(jwk);
+  const issuer = [issuers].flat()[0]!;
+  const { algorithm = 'ES256' } = keys;
+  const privateKey = await importPKCS8(keys.privateKey, algorithm);
+  const verifiers = await Promise.all([keys, ...(keys.others ?? [])].map(verifierOf));
+  const { kid } = verifiers[0]!;
   /** Signatures that were checked already: the mathematics is dear, the rest is looked at every time. */
   const verified = new Map<string, Record<string, any>>();
 
   async function claimsOf(token: string): Promise<Record<string, any>> {
     const known = verified.get(token);
     if (known) return known;
-    const { payload } = await jwtVerify(token, publicKey, { issuer, currentDate: new Date(0) }).catch(
-      (error) => {
-        // Times are checked against the injected clock below, every time.
-        if (error?.code === 'ERR_JWT_CLAIM_VALIDATION_FAILED' && error.claim === 'nbf')
-          return { payload: error.payload };
-        throw unauthorized();
-      },
-    );
+    const named = kidOf(token);
+    const so = verifiers.filter((one) => one.kid === named);
+    const fitting = so.length ? so : verifiers;
+    let payload: Record<string, any> | undefined;
+    for (const { key, algorithm } of fitting) payload ??= await signedBy(token, key, algorithm);
+    if (!payload) throw unauthorized();
     if (verified.size > 5000) verified.clear();
     verified.set(token, payload);
     return payload;
+  }
+
+  async function signedBy(token: string, key: CryptoKey, algorithm: string) {
+    const how = { issuer: [...[issuers].flat()], algorithms: [algorithm], currentDate: new Date(0) };
+    try {
+      return (await jwtVerify(token, key, how)).payload;
+    } catch (error: any) {
+      // Times are checked against the injected clock below, every time.
+      if (error?.code === 'ERR_JWT_CLAIM_VALIDATION_FAILED' && error.claim === 'nbf') return error.payload;
+      return undefined;
+    }
   }
 
   return {
@@ -102,7 +146,7 @@ export async function tokenAuthority(
           ...(secret ? { secret } : {}),
         },
       })
-        .setProtectedHeader({ alg: 'ES256', kid })
+        .setProtectedHeader({ alg: algorithm, kid })
         .setIssuer(issuer)
         .setAudience(request.audiences.length ? request.audiences : apiAudiences)
         .setSubject(`system:serviceaccount:${namespace}:${serviceAccount.name}`)
@@ -139,6 +183,8 @@ export async function tokenAuthority(
       return { user, audiences: matching };
     },
 
-    jwks: async () => ({ keys: [{ use: 'sig', ...jwk, kid, alg: 'ES256' }] }),
+    jwks: async () => ({
+      keys: verifiers.map((one) => ({ use: 'sig', ...one.jwk, kid: one.kid, alg: one.algorithm })),
+    }),
   };
 }

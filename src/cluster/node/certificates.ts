@@ -1,9 +1,11 @@
 import 'reflect-metadata';
-import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import type { TokenKeys } from '../../apiserver/authn/service-account.ts';
+import { tokenKeysFrom } from './token-keys.ts';
 
 x509.cryptoProvider.set(webcrypto as Crypto);
 
@@ -109,13 +111,10 @@ export async function issue(authority: KeyPair, subject: Subject, nowMs: number)
 }
 
 /** A key pair for tokens, ECDSA P-256. */
-export async function makeTokenKeys(): Promise<{ privateKey: string; publicKey: string }> {
+export async function makeTokenKeys(): Promise<TokenKeys> {
   const { privateKey } = await generate();
-  const pem = await pemOf(privateKey);
-  return { privateKey: pem, publicKey: publicPem(pem) };
+  return tokenKeysFrom(await pemOf(privateKey));
 }
-const publicPem = (privatePem: string): string =>
-  createPublicKey(createPrivateKey(privatePem)).export({ type: 'spki', format: 'pem' }) as string;
 
 /** Writes a file whole or not at all, readable by its owner alone. */
 export function writeWhole(path: string, content: string, mode = 0o600): void {
@@ -124,37 +123,73 @@ export function writeWhole(path: string, content: string, mode = 0o600): void {
   renameSync(`${path}.new`, path);
 }
 
+/** Runs `make` while no other process does so in this directory; what a process left that died meanwhile is passed over. */
+async function alone<T>(dir: string, make: () => Promise<T>): Promise<T> {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const lock = join(dir, '.making');
+  const mine = `${lock}.${serial()}`;
+  writeFileSync(mine, String(process.pid));
+  let held = false;
+  try {
+    for (let tries = 0; ; tries++) {
+      try {
+        linkSync(mine, lock);
+        held = true;
+        break;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        if (tries > 50) rmSync(lock, { force: true });
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    return await make();
+  } finally {
+    rmSync(mine, { force: true });
+    if (held) rmSync(lock, { force: true });
+  }
+}
+
 export interface Certificates {
   ca: KeyPair;
-  tokenKeys: { privateKey: string; publicKey: string };
+  tokenKeys: TokenKeys;
   /** The certificate of a name, made or renewed when needed. */
   certificate(name: string, subject: Subject): Promise<KeyPair>;
   /** Who the API server is to the servers of aggregated APIs: an authority for this alone, and a certificate of it. */
   frontProxy(): Promise<{ ca: KeyPair; client: KeyPair }>;
 }
 
-/** The certificates of a cluster, kept in `dir` under upstream's names (`ca.crt`, `apiserver.key`, `sa.key` …). */
-export async function certificatesIn(dir: string, nowMs: number): Promise<Certificates> {
-  const at = (name: string) => join(dir, name);
-  const load = (name: string): KeyPair | undefined =>
-    existsSync(at(`${name}.crt`)) && existsSync(at(`${name}.key`))
-      ? { cert: readFileSync(at(`${name}.crt`), 'utf8'), key: readFileSync(at(`${name}.key`), 'utf8') }
+/**
+ * The certificates of a cluster under upstream's names (`ca.crt`, `apiserver.key`, `sa.key` …). What all servers of a cluster
+ * have in common, the authorities and the key of tokens, is in `shared`; what each has for itself is in `dir`. Servers that
+ * share a directory may start at the same time: the first makes what is missing.
+ */
+export async function certificatesIn(dir: string, nowMs: number, shared = dir): Promise<Certificates> {
+  const load = (name: string, from = dir): KeyPair | undefined => {
+    const [cert, key] = [join(from, `${name}.crt`), join(from, `${name}.key`)];
+    return existsSync(cert) && existsSync(key)
+      ? { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
       : undefined;
-  const save = (name: string, pair: KeyPair): KeyPair => {
-    writeWhole(at(`${name}.key`), pair.key);
-    writeWhole(at(`${name}.crt`), pair.cert, 0o644);
+  };
+  const save = (name: string, pair: KeyPair, to = dir): KeyPair => {
+    writeWhole(join(to, `${name}.key`), pair.key);
+    writeWhole(join(to, `${name}.crt`), pair.cert, 0o644);
     return pair;
   };
-  const ca = load('ca') ?? save('ca', await makeAuthority('kubernetes', nowMs));
-  let tokenKeys: { privateKey: string; publicKey: string };
-  if (existsSync(at('sa.key'))) {
-    const privateKey = readFileSync(at('sa.key'), 'utf8');
-    tokenKeys = { privateKey, publicKey: publicPem(privateKey) };
-  } else {
-    tokenKeys = await makeTokenKeys();
-    writeWhole(at('sa.key'), tokenKeys.privateKey);
-    writeWhole(at('sa.pub'), tokenKeys.publicKey, 0o644);
-  }
+  const authority = async (name: string, commonName: string): Promise<KeyPair> =>
+    load(name, shared) ??
+    (await alone(shared, async () => {
+      return load(name, shared) ?? save(name, await makeAuthority(commonName, nowMs), shared);
+    }));
+  const ca = await authority('ca', 'kubernetes');
+  const privateKey = join(shared, 'sa.key');
+  if (!existsSync(privateKey))
+    await alone(shared, async () => {
+      if (existsSync(privateKey)) return;
+      const made = await makeTokenKeys();
+      writeWhole(join(shared, 'sa.pub'), made.publicKey, 0o644);
+      writeWhole(privateKey, made.privateKey);
+    });
+  const tokenKeys = tokenKeysFrom(readFileSync(privateKey, 'utf8'));
   const certificate = async (name: string, subject: Subject, authority: KeyPair): Promise<KeyPair> => {
     const known = load(name);
     if (known && stillGood(known.cert, authority.cert, subject, nowMs)) return known;
@@ -165,10 +200,9 @@ export async function certificatesIn(dir: string, nowMs: number): Promise<Certif
     tokenKeys,
     certificate: (name, subject) => certificate(name, subject, ca),
     async frontProxy() {
-      const authority =
-        load('front-proxy-ca') ?? save('front-proxy-ca', await makeAuthority('front-proxy-ca', nowMs));
+      const frontProxyCA = await authority('front-proxy-ca', 'front-proxy-ca');
       const subject = { commonName: 'front-proxy-client' };
-      return { ca: authority, client: await certificate('front-proxy-client', subject, authority) };
+      return { ca: frontProxyCA, client: await certificate('front-proxy-client', subject, frontProxyCA) };
     },
   };
 }
@@ -176,7 +210,8 @@ export async function certificatesIn(dir: string, nowMs: number): Promise<Certif
 function stillGood(pem: string, ca: string, subject: Subject, nowMs: number): boolean {
   const cert = new x509.X509Certificate(pem);
   if (cert.notAfter.getTime() - nowMs < renewBeforeDays * day) return false;
-  if (cert.issuer !== new x509.X509Certificate(ca).subject) return false;
+  // By its key: another authority may have the same name.
+  if (!new X509Certificate(pem).verify(new X509Certificate(ca).publicKey)) return false;
   const names =
     cert.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map((n) => n.value) ?? [];
   return (subject.hosts ?? []).every((host) => names.includes(host));
