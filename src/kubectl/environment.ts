@@ -46,10 +46,20 @@ export interface Files {
   temporaryDirectory(prefix: string): Promise<string>;
 }
 
+/** A request that was answered. */
+export interface Exchange {
+  method: string;
+  url: string;
+  status: number;
+  milliseconds: number;
+  headers: Record<string, string>;
+  answered: Record<string, string>;
+}
+
 export interface ConnectOptions {
   requestTimeoutMs?: number;
-  /** Each exchange in a line, for `--v`. */
-  onExchange?: (line: string) => void;
+  /** Each exchange, for `--v`. */
+  onExchange?: (exchange: Exchange) => void;
 }
 
 /** One accepted connection of `port-forward` or `proxy`. */

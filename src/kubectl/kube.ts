@@ -17,6 +17,14 @@ export type More = Options & { accept?: string; subresource?: string };
 /** No resource of that name or kind. */
 export class NoMatchError extends KubectlError {}
 
+/** What was read from a server and is made again has another version then. */
+function withoutVersion(object: unknown): unknown {
+  const { metadata } = object as AnyObject;
+  if (!metadata?.resourceVersion) return object;
+  const { resourceVersion: _, ...rest } = metadata;
+  return { ...(object as AnyObject), metadata: rest };
+}
+
 /** One cluster, as a command sees it. */
 export class Kube {
   readonly rest: Rest;
@@ -140,7 +148,8 @@ export class Kube {
   ): Promise<AnyObject> {
     // A name is part of the path only where something is created below an object.
     const where = options?.subresource ? place : { namespace: place.namespace };
-    return this.rest.request(this.#request('create', resource, where, options, object));
+    const body = options?.subresource ? object : withoutVersion(object);
+    return this.rest.request(this.#request('create', resource, where, options, body));
   }
 
   update(place: Place, object: unknown, options?: More): Promise<AnyObject> {

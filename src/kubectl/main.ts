@@ -5,6 +5,7 @@ import { commands } from './commands/index.ts';
 import { accessOf } from './config.ts';
 import type { Environment, Output } from './environment.ts';
 import { describeError, KubectlError } from './errors.ts';
+import { exchangeLog } from './exchanges.ts';
 import { FlagError, type Flags, globalFlags, parseFlags } from './flags.ts';
 import { Kube } from './kube.ts';
 import { parseDuration } from './printers/duration.ts';
@@ -36,6 +37,8 @@ export async function runKubectl(argv: string[], environment: Environment): Prom
       return 0;
     }
     const values = parsed.values as GlobalValues;
+    if (parsed.given.has('record') && command.flags?.record)
+      environment.stderr.write('Flag --record has been deprecated, --record will be removed in the future\n');
     let kube: Promise<Kube> | undefined;
     const context: Context = {
       path,
@@ -160,7 +163,7 @@ async function connect(
   const access: Access | undefined = await accessOf(environment, flags, given);
   const options = {
     requestTimeoutMs: requestTimeout(flags['request-timeout']) || undefined,
-    onExchange: flags.v >= 6 ? (line: string) => environment.stderr.write(`${line}\n`) : undefined,
+    onExchange: flags.v >= 6 ? exchangeLog(environment, flags.v) : undefined,
   };
   const http =
     (await environment.connect(access, options)) ??

@@ -182,6 +182,26 @@ test('a runtime class states its overhead and where it is to be had', async () =
   await bad({ runtimeClassName: 'vm', nodeSelector: { vm: 'no' } });
 });
 
+test('a pod that is replaced by its file keeps what admission filled in', async () => {
+  const namespace = await space();
+  const file = pod(
+    namespace,
+    'a',
+    {},
+    { automountServiceAccountToken: false, serviceAccountName: 'default' },
+  );
+  const made = await client(pods).create(structuredClone(file));
+  const spec = { ...file.spec, serviceAccount: 'default', containers: made.spec!.containers };
+  const next = await client(pods).update({
+    ...file,
+    metadata: { ...file.metadata, labels: { a: 'b' } },
+    spec,
+  });
+  assert.deepEqual(next.spec!.tolerations, made.spec!.tolerations);
+  assert.equal(next.spec!.priority, made.spec!.priority);
+  assert.equal(next.metadata.labels!.a, 'b');
+});
+
 const safe = {
   securityContext: {
     allowPrivilegeEscalation: false,

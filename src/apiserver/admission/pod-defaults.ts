@@ -6,13 +6,16 @@ import type { Caches } from '../cache/caches.ts';
 import type { Admission } from '../context.ts';
 import type { AdmissionPlugin } from '../registry/registry.ts';
 
-const newPod = ({ context, operation, subresource }: Admission): boolean =>
-  operation === 'CREATE' && context.plural === 'pods' && context.served.kind.group === '' && !subresource;
+const writtenPod = ({ context, operation, subresource }: Admission): boolean =>
+  (operation === 'CREATE' || operation === 'UPDATE') &&
+  context.plural === 'pods' &&
+  context.served.kind.group === '' &&
+  !subresource;
 
 /** A pod stays on a node that is lost for five minutes, unless it says otherwise. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
-  on: newPod,
+  on: writtenPod,
   mutate({ object }) {
     const { spec } = object as Pod;
     for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
@@ -33,9 +36,16 @@ export const defaultTolerationSeconds: AdmissionPlugin = {
 /** A pod's priority is that of its class; the class named global default serves those that name none. */
 export const priority = (caches: Caches): AdmissionPlugin => ({
   name: 'Priority',
-  on: newPod,
-  mutate({ object, context }) {
+  on: writtenPod,
+  mutate({ object, old, operation, context }) {
     const { spec, metadata } = object as Pod;
+    if (operation === 'UPDATE') {
+      // Who replaces a pod by its file does not know what was filled in at its creation.
+      const before = (old as Pod).spec;
+      if (before.priority !== undefined) spec.priority ??= before.priority;
+      if (before.preemptionPolicy !== undefined) spec.preemptionPolicy ??= before.preemptionPolicy;
+      return;
+    }
     const cache = caches.of(priorityClasses);
     let found: AnyObject | undefined;
     if (spec.priorityClassName) {

@@ -48,7 +48,10 @@ async function start() {
       server: `https://127.0.0.1:${port}`,
       ca: https.ca,
       ...admin,
-      onExchange: (line) => asked.push(line.replace(/https:\S+?(?=\/)/, '')),
+      onExchange: ({ method, url, status, milliseconds }) =>
+        asked.push(
+          `${method} ${url.replace(/https:\S+?(?=\/)/, '')} ${status} in ${milliseconds} milliseconds`,
+        ),
       ...options,
     });
   return {
@@ -308,13 +311,19 @@ test('a server that says when to come back is asked again then', async () => {
   client.close();
 });
 
-test('a request has its time, a stream has none', async () => {
+test('a request has its time, a stream has none unless told', async () => {
   await using server = await stub((request, response) => {
-    if (request.url === '/stream') setTimeout(() => response.end('late'), 150);
+    if (request.url !== '/stream') return;
+    response.flushHeaders();
+    setTimeout(() => response.end('late'), 150);
   });
   const client = httpsClient({ server: server.url, timeoutMs: 50 });
   await assert.rejects(client.request({ method: 'GET', path: '/' }), { errno: 'ETIMEDOUT' });
   assert.equal(await (await client.request({ method: 'GET', path: '/stream', stream: true })).text(), 'late');
+  const short = httpsClient({ server: server.url, streamTimeoutMs: 50 });
+  const cut = await short.request({ method: 'GET', path: '/stream', stream: true });
+  await assert.rejects(cut.text(), { errno: 'ETIMEDOUT' });
+  short.close();
   const leave = new AbortController();
   const waiting = client.request({ method: 'GET', path: '/', stream: true, signal: leave.signal });
   leave.abort(new Error('left'));

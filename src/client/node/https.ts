@@ -16,6 +16,16 @@ export interface Credentials {
   refresh?(): Promise<boolean>;
 }
 
+/** A request that was answered. */
+export interface Exchange {
+  method: string;
+  url: string;
+  status: number;
+  milliseconds: number;
+  headers: Record<string, string>;
+  answered: Record<string, string>;
+}
+
 export interface HttpsOptions {
   /** `https://host:port`, with a path where the API is behind one. */
   server: string;
@@ -32,12 +42,14 @@ export interface HttpsOptions {
   insecure?: boolean;
   /** Limit of a request that does not stream. */
   timeoutMs?: number;
+  /** After this much a stream breaks off. */
+  streamTimeoutMs?: number;
   /** Ask for gzip; pays where the network is slower than the processor. */
   compress?: boolean;
   userAgent?: string;
   onWarning?: (text: string) => void;
   /** Each exchange, for `--v`. */
-  onExchange?: (line: string) => void;
+  onExchange?: (exchange: Exchange) => void;
 }
 
 /** Connections kept for requests: enough for a busy component, few enough not to storm a server that restarts. */
@@ -90,6 +102,10 @@ export function httpsClient(options: HttpsOptions): HttpClient {
         (response) => {
           settled = true;
           sent.setTimeout(0);
+          if (options.streamTimeoutMs && stream) {
+            const timer = setTimeout(() => response.destroy(timedOut()), options.streamTimeoutMs);
+            response.on('close', () => clearTimeout(timer));
+          }
           resolve(responseOf(response, options.server, signal));
         },
       );
@@ -100,10 +116,8 @@ export function httpsClient(options: HttpsOptions): HttpClient {
         socket.setNoDelay(true);
         socket.setKeepAlive(true, 30_000);
       });
-      if (options.timeoutMs && !stream)
-        sent.setTimeout(options.timeoutMs, () =>
-          sent.destroy(Object.assign(new Error('request timed out'), { code: 'ETIMEDOUT' })),
-        );
+      const limitMs = stream ? options.streamTimeoutMs : options.timeoutMs;
+      if (limitMs) sent.setTimeout(limitMs, () => sent.destroy(timedOut()));
       sent.on('error', (error: NodeJS.ErrnoException) => {
         if (settled) return; // the response reports it
         if (signal?.aborted) reject(signal.reason);
@@ -134,10 +148,16 @@ export function httpsClient(options: HttpsOptions): HttpClient {
       let refreshed = false;
       for (let throttled = 0; ; ) {
         const started = performance.now();
-        const response = await open(request, await headersFor(request));
-        options.onExchange?.(
-          `${request.method} ${options.server}${request.path} ${response.status} in ${Math.round(performance.now() - started)} milliseconds`,
-        );
+        const headers = await headersFor(request);
+        const response = await open(request, headers);
+        options.onExchange?.({
+          method: request.method,
+          url: options.server + request.path,
+          status: response.status,
+          milliseconds: Math.round(performance.now() - started),
+          headers,
+          answered: response.headers,
+        });
         if (response.status === 401 && !refreshed && (await options.credentials?.refresh?.())) {
           refreshed = true;
           await response.bytes();
@@ -155,6 +175,8 @@ export function httpsClient(options: HttpsOptions): HttpClient {
     },
   };
 }
+
+const timedOut = () => Object.assign(new Error('request timed out'), { code: 'ETIMEDOUT' });
 
 /** A server that says 429 or 5xx with Retry-After asks to be asked again. */
 function retryAfterMs({ status, headers }: HttpResponse): number | undefined {

@@ -45,6 +45,7 @@ const cases: [string, CronJob, Job[], string[]][] = [
   ['suspended', cronJob({ suspend: true }), [], []],
   ['forbidden while one runs', cronJob({ concurrencyPolicy: 'Forbid' }), [job('old')], ['JobAlreadyActive']],
   ['replaced', cronJob({ concurrencyPolicy: 'Replace' }), [job('old')], ['-old', current]],
+  ['a schedule without a day', cronJob({ schedule: '59 23 31 2 *' }), [], ['InvalidSchedule']],
   ['no such schedule', cronJob({ schedule: 'x' }), [], ['UnparseableSchedule']],
   [
     'history',

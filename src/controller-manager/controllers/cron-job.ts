@@ -120,7 +120,12 @@ export function reconcile(cronJob: CronJob, owned: Job[], nowMs: number): Action
     const message = `unparseable schedule: ${JSON.stringify(cronJob.spec.schedule)} : ${error instanceof Error ? error.message : error}`;
     return [...actions, event('Warning', 'UnparseableSchedule', message), settle(stay)];
   }
-  const again = next === undefined ? [] : [requeueAfter(next - nowMs + slackMs)];
+  if (next === undefined) {
+    // A day that no month has, as the 31st of February.
+    const message = `invalid schedule: ${cronJob.spec.schedule} : time difference between two schedules is less than 1 second`;
+    return [...actions, event('Warning', 'InvalidSchedule', message), settle(stay)];
+  }
+  const again = [requeueAfter(next - nowMs + slackMs)];
   if (pending.missed === 'many') {
     const message =
       'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew';

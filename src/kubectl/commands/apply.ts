@@ -13,6 +13,7 @@ import {
   objectPrinter,
   outputFlags,
 } from '../output.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { type Info, resolveTargets } from '../targets.ts';
 import {
   checkTypes,
@@ -64,6 +65,7 @@ export const apply = command({
     all: flag.bool('Select all resources in the namespace of the specified resource types.'),
     'dry-run': dryRunFlag,
     'field-manager': fieldManagerFlag(clientManager),
+    record: recordFlag,
     'force-conflicts': flag.bool('If true, server-side apply will force the changes against conflicts.'),
     'openapi-patch': flag.bool('Accepted for compatibility.', { default: true, hidden: true }),
     overwrite: flag.bool(
@@ -117,7 +119,8 @@ export const apply = command({
           throw new KubectlError(
             `from ${info.object.metadata.generateName}: cannot use generate name with apply`,
           );
-        await (f['server-side'] ? serverSide : clientSide)(context, info, dryRun, say);
+        const wanted = { ...info, object: recorded(context, info.object) };
+        await (f['server-side'] ? serverSide : clientSide)(context, wanted, dryRun, say);
       } catch (error) {
         errors.push(error);
       }

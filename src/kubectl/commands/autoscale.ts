@@ -4,6 +4,7 @@ import { KubectlError, throwAll } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { horizontalPodAutoscalers, typeMeta } from '../resources.ts';
 import { objectsOf } from '../targets.ts';
 import { fieldManagerFlag, saveConfigFlag, withConfiguration } from '../writing.ts';
@@ -26,6 +27,7 @@ export const autoscale = command({
     }),
     'dry-run': dryRunFlag,
     'field-manager': fieldManagerFlag('kubectl-autoscale'),
+    record: recordFlag,
     max: flag.int('The upper limit for the number of pods that can be set by the autoscaler. Required.', {
       default: -1,
     }),
@@ -70,6 +72,7 @@ export const autoscale = command({
           status: { currentReplicas: 0, desiredReplicas: 0 },
         };
         if (f['save-config']) autoscaler = withConfiguration(autoscaler) as typeof autoscaler;
+        autoscaler = recorded(context, autoscaler);
         if (dryRun === 'client') {
           print(autoscaler, 'autoscaled');
           continue;

@@ -4,6 +4,7 @@ import { KubectlError, throwAll, UsageError, withSource } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { resolveTargets, type Target } from '../targets.ts';
 import {
   checkTypes,
@@ -80,6 +81,7 @@ export const create = command({
     'dry-run': dryRunFlag,
     edit: flag.bool('Edit the API resource before creating.'),
     'field-manager': fieldManagerFlag('kubectl-create'),
+    record: recordFlag,
     raw: flag.string('Raw URI to POST to the server.'),
     'save-config': saveConfigFlag,
     selector: selectorFlag,
@@ -135,7 +137,7 @@ async function createFromFiles(context: Context): Promise<void> {
   for (const target of targets) {
     if (target.type !== 'object' || !matchesSelector(f.selector, target.object)) continue;
     try {
-      let object = f['save-config'] ? withConfiguration(target.object) : target.object;
+      let object = recorded(context, f['save-config'] ? withConfiguration(target.object) : target.object);
       if (dryRun !== 'client')
         object = await kube.create(target.resource, target, object, {
           ...dryRunOption(dryRun),

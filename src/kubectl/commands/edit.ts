@@ -15,6 +15,7 @@ import {
 } from '../output.ts';
 import { goJson } from '../printers/go-values.ts';
 import { goYaml } from '../printers/yaml.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { builtInType } from '../schemas.ts';
 import { flatten, type Info, infoFor, objectsOf, resolveTargets } from '../targets.ts';
 import {
@@ -46,11 +47,12 @@ export const edit = command({
     ...filenameFlags('to use to edit the resource'),
     ...outputFlags,
     'field-manager': fieldManagerFlag('kubectl-edit'),
+    record: recordFlag,
     'output-patch': flag.bool('Output the patch if the resource is edited.'),
     'save-config': saveConfigFlag,
     subresource: flag.string('Edit this subresource of the requested object.'),
     validate: validateFlag,
-    'windows-line-endings': flag.bool('Accepted for compatibility.', { hidden: true }),
+    'windows-line-endings': flag.bool('Give the editor lines that end as on Windows.'),
   },
   async run(context) {
     const { flags: f } = context;
@@ -61,6 +63,7 @@ export const edit = command({
       kustomize: f.kustomize,
       subresource: f.subresource,
       latest: true,
+      bareTypes: true,
     });
     throwAll(errors);
     if (!infos.length) throw new KubectlError('edit cancelled, no objects found');
@@ -70,7 +73,7 @@ export const edit = command({
       infos,
       (info) => info.object,
       async (info, edited) => {
-        const { type, patch } = await patchBetween(info, edited);
+        const { type, patch } = await patchBetween(info, recorded(context, edited));
         if (!Object.keys(patch).length) {
           print(info.object, 'skipped');
           return;
@@ -116,7 +119,7 @@ export async function editAndCreate(context: Context): Promise<void> {
   const print = await changePrinter(context, dryRun);
   const kube = await context.kube();
   const createOne = async (info: Info, edited: AnyObject) => {
-    const object = f['save-config'] ? withConfiguration(edited) : edited;
+    const object = recorded(context, f['save-config'] ? withConfiguration(edited) : edited);
     const created = await kube.create(info.resource, info, object, {
       ...dryRunOption(dryRun),
       fieldManager: f['field-manager'],
@@ -124,7 +127,7 @@ export async function editAndCreate(context: Context): Promise<void> {
     });
     print({ apiVersion: edited.apiVersion, kind: edited.kind, ...created }, 'created');
   };
-  await editUntilSaved(context, infos, (info) => info.object, createOne, true);
+  await editUntilSaved(context, infos, (info) => info.object, createOne, 'new');
 }
 
 /** `apply edit-last-applied`: what is edited is the annotation. */
@@ -144,14 +147,14 @@ const identity = (object: AnyObject): string =>
 
 /**
  * Lets the user edit the objects until all could be saved, or the file was left as it was. `save` throws what the server
- * dislikes: it is shown above the text when the editor opens again. An unchanged file is saved too where `always`.
+ * dislikes: it is shown above the text when the editor opens again. Of `new` objects the names may be edited too.
  */
 async function editUntilSaved(
   context: Context,
   infos: Info[],
   shown: (info: Info) => AnyObject,
   save: (info: Info, edited: AnyObject) => Promise<void>,
-  always = false,
+  sort: 'new' | 'there' = 'there',
 ): Promise<void> {
   const { environment, flags: f, err } = context;
   const json = f.output === 'json';
@@ -165,17 +168,19 @@ async function editUntilSaved(
   let problems = '';
   const directory = await environment.files.temporaryDirectory('kubectl-edit-');
   const path = `${directory}/kubectl-edit.${json ? 'json' : 'yaml'}`;
+  const lineEnds = (shown: string) => (f['windows-line-endings'] ? shown.replace(/\r?\n/g, '\r\n') : shown);
   let keep = false;
   try {
     for (;;) {
       const comment = (header + (problems ? `\n${problems}` : '\n')).trimEnd().split('\n');
       await environment.files.write(
         path,
-        `${comment.map((line) => `# ${line}`.trimEnd()).join('\n')}\n#\n${text}`,
+        lineEnds(`${comment.map((line) => `# ${line}`.trimEnd()).join('\n')}\n#\n${text}`),
         0o600,
       );
       await launchEditor(context, path);
-      const saved = withoutComments(new TextDecoder().decode(await environment.files.read(path)));
+      const read = new TextDecoder().decode(await environment.files.read(path));
+      const saved = withoutComments(f['windows-line-endings'] ? read.replace(/\r\n/g, '\n') : read);
       if (!saved.trim()) {
         err.line('Edit cancelled, saved file was empty.');
         return;
@@ -184,12 +189,12 @@ async function editUntilSaved(
         keep = true;
         throw new KubectlError(`Edit cancelled, no valid changes were saved.`);
       }
-      if (saved === original && !always) {
+      if (saved === original) {
         err.line('Edit cancelled, no changes made.');
         return;
       }
       text = saved;
-      problems = await trySave(context, infos, saved, save);
+      problems = await trySave(context, sort === 'new' ? undefined : infos, saved, save);
       if (!problems) return;
     }
   } finally {
@@ -204,10 +209,10 @@ const withoutComments = (text: string): string =>
     .filter((line) => !line.startsWith('#'))
     .join('\n');
 
-/** Saves each object; gives what went wrong as text for the editor, '' where nothing did. */
+/** Saves each object, of `infos` or a new one; gives what went wrong as text for the editor, '' where nothing did. */
 async function trySave(
   context: Context,
-  infos: Info[],
+  infos: Info[] | undefined,
   text: string,
   save: (info: Info, edited: AnyObject) => Promise<void>,
 ): Promise<string> {
@@ -220,15 +225,14 @@ async function trySave(
   const kube = await context.kube();
   const problems: string[] = [];
   for (const [i, object] of edited.entries()) {
-    const info =
-      infos.find((known) => identity(known.object) === identity(object)) ??
-      (infos.length === edited.length ? infos[i] : undefined);
     try {
-      if (!info || info.object.metadata?.name !== object.metadata?.name) {
-        await infoFor(kube, { object, source: 'edited-file', text });
-        throw new KubectlError('At least one of apiVersion, kind and name was changed');
-      }
-      await save(info, object);
+      const known =
+        infos?.find((one) => identity(one.object) === identity(object)) ??
+        (infos?.length === edited.length ? infos[i] : undefined);
+      const info = known && known.object.metadata?.name === object.metadata?.name ? known : undefined;
+      const made = info ?? (await infoFor(kube, { object, source: 'edited-file', text }));
+      if (infos && !info) throw new KubectlError('At least one of apiVersion, kind and name was changed');
+      await save(made, object);
     } catch (error) {
       if (isNotFound(error) || !(isStatusError(error) || error instanceof KubectlError)) throw error;
       problems.push(problemText(error, object));

@@ -6,6 +6,7 @@ import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
 import { overridden, overrideFlags } from '../overrides.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { services, typeMeta } from '../resources.ts';
 import { type Info, objectsOf } from '../targets.ts';
 import { fieldManagerFlag, saveConfigFlag, withConfiguration } from '../writing.ts';
@@ -27,6 +28,7 @@ export const expose = command({
     'dry-run': dryRunFlag,
     'external-ip': flag.string('Additional external IP address to accept for the service.'),
     'field-manager': fieldManagerFlag('kubectl-expose'),
+    record: recordFlag,
     labels: flag.string('Labels to apply to the service created by this call.', { short: 'l' }),
     'load-balancer-ip': flag.string('IP to assign to the LoadBalancer.'),
     name: flag.string('The name for the newly created object.'),
@@ -58,6 +60,7 @@ export const expose = command({
       try {
         let service = await overridden(context, services, serviceFor(context, info));
         if (f['save-config']) service = withConfiguration(service);
+        service = recorded(context, service);
         if (kube.explicitNamespace) service.metadata = { ...service.metadata, namespace: kube.namespace };
         if (dryRun === 'client') {
           print(service, 'exposed');
@@ -146,6 +149,8 @@ function selectorOf({ kind, metadata, spec }: AnyObject): Record<string, string>
   const others = labelSelectorRequirements(spec.selector ?? {}).filter(
     (r) => r.operator !== 'In' || r.values.length !== 1,
   );
+  if (!Object.keys(spec.selector?.matchLabels ?? {}).length && !spec.selector?.matchExpressions?.length)
+    fail(`invalid ${kind!.toLowerCase()}: no selectors, therefore cannot be exposed`);
   if (others.length || spec.selector?.matchExpressions?.length)
     fail(
       `couldn't convert expressions - "[${spec.selector.matchExpressions.map(expressionText).join(' ')}]" to map-based selector format`,

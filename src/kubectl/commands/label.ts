@@ -6,6 +6,7 @@ import { KubectlError, throwAll } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { type Info, objectsOf } from '../targets.ts';
 import { allFlag, allNamespacesFlag, fieldManagerFlag, selectorFlag } from '../writing.ts';
 import { type Pairs, parsePairs } from './pairs.ts';
@@ -20,6 +21,7 @@ const flags = (manager: string, what: string) => ({
   'field-selector': flag.string("Selector (field query) to filter on, supports '=', '==', and '!='."),
   list: flag.bool(`If true, display the ${what}s for a given resource.`),
   local: flag.bool('If true, operate on the content of the file, not of the server.'),
+  record: recordFlag,
   overwrite: flag.bool(`If true, allow ${what}s to be overwritten.`),
   'resource-version': flag.string('If non-empty, the update only succeeds if this is the current version.'),
   selector: selectorFlag,
@@ -212,7 +214,8 @@ function apply(
   const metadata = { ...object.metadata, [field]: next, ...(version ? { resourceVersion: version } : {}) };
   // An object that never had any does not get an empty map.
   if (!Object.keys(next).length && !object.metadata[field]) delete metadata[field];
-  return { changed: { ...object, metadata }, added, removed };
+  const changed = { ...object, metadata };
+  return { changed: added || removed ? recorded(context, changed) : changed, added, removed };
 }
 
 function list(context: Context, { field }: Kind, info: Info, object: AnyObject, single: boolean): void {

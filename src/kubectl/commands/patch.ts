@@ -6,6 +6,7 @@ import { KubectlError, throwAll } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
+import { changeCause, recordFlag, recordPatch } from '../recording.ts';
 import { builtInType } from '../schemas.ts';
 import { type Info, objectsOf } from '../targets.ts';
 import { fieldManagerFlag } from '../writing.ts';
@@ -29,6 +30,7 @@ export const patch = command({
     'dry-run': dryRunFlag,
     'field-manager': fieldManagerFlag('kubectl-patch'),
     local: flag.bool('If true, patch operates on the content of the file, not of the server.'),
+    record: recordFlag,
     patch: flag.string('The patch to be applied to the resource JSON file.', { short: 'p' }),
     'patch-file': flag.string('A file containing a patch to be applied to the resource.'),
     subresource: flag.string('Patch this subresource of the requested object.'),
@@ -61,7 +63,7 @@ export const patch = command({
     const errors: unknown[] = [];
     for (const info of infos) {
       try {
-        const object =
+        let object =
           f.local || dryRun === 'client'
             ? await patchLocally(info, type, body)
             : await kube.patch(info, type, body, {
@@ -69,6 +71,12 @@ export const patch = command({
                 fieldManager: f['field-manager'],
                 subresource: f.subresource || undefined,
               });
+        const cause = f.local || dryRun === 'client' ? undefined : changeCause(context);
+        if (cause !== undefined)
+          object = await kube.patch(info, 'merge', recordPatch(cause), {
+            ...dryRunOption(dryRun),
+            fieldManager: f['field-manager'],
+          });
         const said = equal(object, info.object) ? 'patched (no change)' : 'patched';
         print({ apiVersion: info.object.apiVersion, kind: info.object.kind, ...object }, said);
       } catch (error) {

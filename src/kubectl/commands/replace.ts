@@ -4,6 +4,7 @@ import { KubectlError, throwAll, withSource } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { type Info, resolveTargets } from '../targets.ts';
 import {
   checkTypes,
@@ -30,6 +31,7 @@ export const replace = command({
     ...deletionFlags,
     'dry-run': dryRunFlag,
     'field-manager': fieldManagerFlag('kubectl-replace'),
+    record: recordFlag,
     raw: flag.string('Raw URI to PUT to the server.'),
     'save-config': saveConfigFlag,
     subresource: flag.string('Replace this subresource of the requested object.'),
@@ -65,7 +67,8 @@ export const replace = command({
     for (const info of infos) {
       try {
         const annotated = Boolean(info.object.metadata.annotations?.[lastAppliedAnnotation]);
-        const object = f['save-config'] || annotated ? withConfiguration(info.object) : info.object;
+        const wanted = f['save-config'] || annotated ? withConfiguration(info.object) : info.object;
+        const object = recorded(context, wanted);
         const { apiVersion, kind } = info.object;
         let result = object;
         if (f.force) result = await kube.create(info.resource, info, object, options);

@@ -4,6 +4,7 @@ import { Exit, KubectlError, UsageError } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
 import { overridden, overrideFlags } from '../overrides.ts';
+import { recorded, recordFlag } from '../recording.ts';
 import { pods, services, typeMeta } from '../resources.ts';
 import { waitForObject } from '../waiting.ts';
 import { fieldManagerFlag, saveConfigFlag, withConfiguration } from '../writing.ts';
@@ -36,6 +37,7 @@ export const run = command({
     env: flag.stringArray('Environment variables to set in the container.'),
     expose: flag.bool('If true, create a ClusterIP service associated with the pod. Requires `--port`.'),
     'field-manager': fieldManagerFlag('kubectl-run'),
+    record: recordFlag,
     image: flag.string('The image for the container to run.'),
     'image-pull-policy': flag.string('The image pull policy for the container.'),
     labels: flag.string('Comma separated labels to apply to the pod.', { short: 'l' }),
@@ -153,7 +155,7 @@ async function createOne(context: Context, resource: typeof pods, object: AnyObj
   const dryRun = dryRunOf(context);
   const kube = await context.kube();
   const { flags: f } = context;
-  let whole = f['save-config'] ? withConfiguration(object) : object;
+  let whole = recorded(context, f['save-config'] ? withConfiguration(object) : object);
   if (kube.explicitNamespace)
     whole = { ...whole, metadata: { ...whole.metadata, namespace: kube.namespace } };
   if (dryRun === 'client') return whole;

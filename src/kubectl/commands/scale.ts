@@ -6,6 +6,7 @@ import { aggregateText, KubectlError, throwAll } from '../errors.ts';
 import { flag } from '../flags.ts';
 import { filenameFlags } from '../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../output.ts';
+import { changeCause, recordFlag, recordPatch } from '../recording.ts';
 import { type Info, objectsOf } from '../targets.ts';
 import { TimedOut } from '../waiting.ts';
 import { allFlag, selectorFlag } from '../writing.ts';
@@ -27,6 +28,7 @@ export const scale = command({
     all: allFlag,
     'current-replicas': flag.int('Precondition for current size; -1: whatever it is.', { default: -1 }),
     'dry-run': dryRunFlag,
+    record: recordFlag,
     replicas: flag.int('The new desired number of replicas. Required.', { default: -1 }),
     'resource-version': flag.string('Precondition for resource version.'),
     selector: selectorFlag,
@@ -62,6 +64,9 @@ export const scale = command({
       const spec = { ...info.object.spec, replicas: f.replicas };
       if (dryRun !== 'client') {
         await scaleTo(context, info, dryRunOption(dryRun));
+        const cause = changeCause(context);
+        if (cause !== undefined)
+          await (await context.kube()).patch(info, 'merge', recordPatch(cause), dryRunOption(dryRun));
         if (f.timeout && dryRun === 'none') await waitForSize(context, info);
       }
       print({ ...info.object, spec }, 'scaled');

@@ -82,7 +82,15 @@ export function nodeEnvironment(signal: AbortSignal): Environment {
     signal,
     async connect(access, { requestTimeoutMs, onExchange }) {
       const options = access ? await connectionOptions(access) : inClusterOptions();
-      return options && httpsClient({ ...options, timeoutMs: requestTimeoutMs, onExchange });
+      return (
+        options &&
+        httpsClient({
+          ...options,
+          timeoutMs: requestTimeoutMs,
+          streamTimeoutMs: requestTimeoutMs,
+          onExchange,
+        })
+      );
     },
     async streams(access) {
       const options = access ? await connectionOptions(access) : inClusterOptions();

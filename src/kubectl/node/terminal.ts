@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { Input, Output } from '../environment.ts';
 
@@ -41,7 +40,12 @@ export function inputOf(stream: ReadStream & { fd: 0 }): Input {
     get isTerminal() {
       return stream.isTTY === true;
     },
-    text: async () => readFileSync(0, 'utf8'),
+    // Not read at once: a pipe that does not wait says EAGAIN while its writer has written nothing yet.
+    async text() {
+      const pieces: Buffer[] = [];
+      for await (const piece of stream) pieces.push(piece as Buffer);
+      return Buffer.concat(pieces).toString('utf8');
+    },
     async *stream(signal) {
       const stop = () => stream.destroy();
       signal?.addEventListener('abort', stop, { once: true });

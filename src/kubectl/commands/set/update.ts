@@ -7,6 +7,7 @@ import { KubectlError, throwAll } from '../../errors.ts';
 import { flag } from '../../flags.ts';
 import { filenameFlags } from '../../manifests.ts';
 import { changePrinter, dryRunFlag, dryRunOf, dryRunOption, outputFlags } from '../../output.ts';
+import { recorded, recordFlag } from '../../recording.ts';
 import { builtInType } from '../../schemas.ts';
 import { type Info, objectsOf } from '../../targets.ts';
 import { allFlag, fieldManagerFlag, selectorFlag } from '../../writing.ts';
@@ -17,6 +18,7 @@ export const updateFlags = (what: string) => ({
   all: allFlag,
   'dry-run': dryRunFlag,
   'field-manager': fieldManagerFlag(`kubectl-${what}`),
+  record: recordFlag,
   local: flag.bool('If true, do not contact the server but work on the files.'),
   selector: selectorFlag,
 });
@@ -67,7 +69,7 @@ export async function updateObjects(
           `error: ${group ? `${plural}.${group}` : plural} ${JSON.stringify(info.name)} ${error.message}`,
         );
       }
-      const { type, patch } = await difference(info, edited);
+      const { type, patch } = await difference(info, recorded(context, edited));
       if (!Object.keys(patch).length && !options.always) continue;
       const { apiVersion, kind } = info.object;
       if (f.local || dryRun === 'client' || !Object.keys(patch).length) print(edited, options.said);
