@@ -133,9 +133,12 @@ function firstWord(args: string[]): number {
   return -1;
 }
 
+/** Words of other programs, and what they are here. */
+const meant: Record<string, string> = { list: 'get', ps: 'get', rm: 'delete' };
+
 function unknownCommand(word: string, path: string, among: CommandEntry[]): KubectlError {
   const near = among
-    .filter(({ name }) => distance(word, name) <= 2 || name.startsWith(word))
+    .filter(({ name }) => distance(word, name) <= 2 || name.startsWith(word) || name === meant[word])
     .map((c) => c.name);
   const hint = near.length ? `\n\nDid you mean this?\n${near.map((name) => `\t${name}\n`).join('')}` : '';
   return new KubectlError(`unknown command ${JSON.stringify(word)} for ${JSON.stringify(path)}${hint}`);

@@ -69,6 +69,10 @@ export const commands: CommandEntry[] = [
     ],
     proxy: ['Run a proxy to the Kubernetes API server', async () => (await import('./proxy.ts')).proxy],
     cp: ['Copy files and directories to and from containers', async () => (await import('./cp.ts')).cp],
+    debug: [
+      'Create debugging sessions for troubleshooting workloads and nodes',
+      async () => (await import('./debug.ts')).debug,
+    ],
     auth: ['Inspect authorization', async () => (await import('./auth.ts')).auth],
     events: ['List events', async () => (await import('./events.ts')).events],
   }),
