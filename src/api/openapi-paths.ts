@@ -227,7 +227,13 @@ const gvkOf = ({ group, version, kind }: { group: string; version: string; kind:
   version,
 });
 
-const connecting = new Set(['attach', 'exec', 'portforward', 'proxy']);
+/** What is asked of a connection: `PodExecOptions`. */
+const connectOptions: Record<string, string> = {
+  attach: 'AttachOptions',
+  exec: 'ExecOptions',
+  portforward: 'PortForwardOptions',
+  proxy: 'ProxyOptions',
+};
 
 /** The paths of one resource. */
 export function pathsOf(kind: Kind, style: Style): Doc {
@@ -262,17 +268,21 @@ export function pathsOf(kind: Kind, style: Style): Doc {
   for (const [name, { kind: of, verbs }] of Object.entries(kind.subresources)) {
     const [group = '', version = '', bodyKind = ''] = of.split('/');
     const isOwn = !version || bodyKind === kind.kind;
+    const options = connectOptions[name];
     const target: Target = {
       ...own,
       suffix: pascal(name),
-      ...(isOwn
-        ? {}
-        : {
-            schema: publishedName(`${group.split('.')[0] || 'core'}.${version}.${bodyKind}`),
-            gvk: gvkOf({ group, version, kind: bodyKind }),
-          }),
+      ...(options
+        ? // kubectl takes any operation on a kind as a sample of what all of them understand.
+          { gvk: gvkOf({ group: '', version: 'v1', kind: kind.kind + options }) }
+        : isOwn
+          ? {}
+          : {
+              schema: publishedName(`${group.split('.')[0] || 'core'}.${version}.${bodyKind}`),
+              gvk: gvkOf({ group, version, kind: bodyKind }),
+            }),
     };
-    put(`${scoped}/{name}/${name}`, target, verbs, shared('name'), connecting.has(name));
+    put(`${scoped}/{name}/${name}`, target, verbs, shared('name'), options !== undefined);
   }
   return paths;
 }

@@ -121,3 +121,13 @@ test('what is said of types and fields is published', () => {
   assert.equal(events['io.k8s.api.events.v1.Event'].description, 'A new event.');
   assert.match(core['io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'].description, /every stored object/);
 });
+
+test('every patch of a kind understands fieldValidation: kubectl looks at any one of them', () => {
+  for (const [path, item] of Object.entries<any>(buildV3(source, 'api/v1')!.paths)) {
+    const { patch } = item;
+    if (!patch) continue;
+    const { kind } = patch['x-kubernetes-group-version-kind'];
+    const names = patch.parameters?.map(({ name }: { name: string }) => name) ?? [];
+    assert.ok(names.includes('fieldValidation') || kind.endsWith('ProxyOptions'), `${path}: ${kind}`);
+  }
+});
