@@ -69,6 +69,7 @@ export function queryOf(verb: ApiRequest['verb'], options: Options): string {
     if (value !== undefined && value !== '') query.set(name, String(value));
   }
   if (verb === 'watch') query.set('watch', 'true');
+  query.sort();
   return query.size ? `?${query}` : '';
 }
 

@@ -1,3 +1,4 @@
+import { put } from '../../machinery/own.ts';
 import { badRequest, forbidden, unauthorized } from '../../machinery/status.ts';
 import { proxiedUser } from '../authn/request-header.ts';
 import { refusal } from '../authz/authorizer.ts';
@@ -45,7 +46,7 @@ export function impersonate(server: ApiServer, exchange: Exchange, user: User): 
   const headers = exchange.headers();
   for (const header in headers) {
     if (header.startsWith(extraPrefix))
-      extra[decodeURIComponent(header.slice(extraPrefix.length))] = listOf(exchange.header(header));
+      put(extra, unescaped(header.slice(extraPrefix.length)), listOf(exchange.header(header)));
   }
   if (!name) {
     if (groups.length || uid || Object.keys(extra).length)
@@ -76,8 +77,15 @@ export function impersonate(server: ApiServer, exchange: Exchange, user: User): 
   };
 }
 
-const listOf = (header: string | undefined): string[] =>
-  (header ?? '')
-    .split(',')
-    .map((value) => value.trim())
-    .filter(Boolean);
+/** As it is where it is not escaped as it should be. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}
+
+/** A header that is given several times comes as one, with a comma and a space between; a value may have commas of its own. */
+const listOf = (header: string | undefined): string[] => (header ?? '').split(', ').filter(Boolean);

@@ -250,14 +250,14 @@ test('who asks: nobody, a certificate, a token, somebody else', async () => {
     });
   const jane = await whoami({
     'impersonate-user': 'jane',
-    'impersonate-group': 'a,b',
+    'impersonate-group': 'a, ,,b',
     'impersonate-uid': '7',
     'impersonate-extra-scopes': 'view',
   });
   assert.deepEqual(jane.json.status.userInfo, {
     username: 'jane',
     uid: '7',
-    groups: ['a', 'b', 'system:authenticated'],
+    groups: ['a', ',,b', 'system:authenticated'],
     extra: { scopes: ['view'] },
   });
   const robot = await whoami({ 'impersonate-user': 'system:serviceaccount:ns:x' });

@@ -171,7 +171,7 @@ async function printTables(context: GetContext): Promise<void> {
   const { targets, errors } = await resolveTargets(context, targetOptions(context));
   const kube = await context.kube();
   const { found, errors: failed } = await fetchTargets(kube, targets, {
-    accept: tableAccept,
+    accept: f['server-print'] ? tableAccept : undefined,
     chunkSize: sortBy ? 0 : f['chunk-size'],
     ignoreNotFound: f['ignore-not-found'],
     latest: true,

@@ -4,6 +4,8 @@ import { flag } from '../flags.ts';
 import { goYaml } from '../printers/yaml.ts';
 
 export const clientVersion = 'v1.36.2';
+/** The kustomize whose files `-k` reads. */
+const kustomizeVersion = 'v5.8.1';
 
 interface VersionInfo {
   major: string;
@@ -47,11 +49,12 @@ export const version = command({
         failure = error; // the client's version is shown all the same
       }
     }
-    const both = { clientVersion: client, ...(server ? { serverVersion: server } : {}) };
+    const both = { clientVersion: client, kustomizeVersion, ...(server ? { serverVersion: server } : {}) };
     if (f.output === 'json') out.line(JSON.stringify(both, null, 2));
     else if (f.output === 'yaml') out.line(goYaml(both));
     else {
       out.line(`Client Version: ${client.gitVersion}`);
+      out.line(`Kustomize Version: ${kustomizeVersion}`);
       if (server) out.line(`Server Version: ${server.gitVersion}`);
     }
     if (failure) throw failure;

@@ -34,6 +34,11 @@ export interface UpdateOptions {
   latest?: boolean;
 }
 
+const localNames = `you must specify resources by --filename when --local is set.
+Example resource specifications include:
+   '-f rsrc.yaml'
+   '--filename=rsrc.json'`;
+
 /** Lets `edit` change a copy of each object, and patches those that did change. What `edit` throws is told for its object. */
 export async function updateObjects(
   context: Context,
@@ -43,6 +48,7 @@ export async function updateObjects(
   const { flags: f } = context;
   if (f.local && f['dry-run'] === 'server')
     throw new KubectlError('cannot specify --local and --dry-run=server - did you mean --dry-run=client?');
+  if (f.local && options.resources.length) throw new KubectlError(localNames);
   const dryRun = dryRunOf(context);
   const print = await changePrinter(context, dryRun);
   const { infos, errors } = await objectsOf(context, {
