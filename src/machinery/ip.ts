@@ -2,9 +2,9 @@
 
 const ipv4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
 
-export const isIPv4 = (text: string): boolean => ipv4.test(text) && !/(^|\.)0\d/.test(text);
+export const isIPv4 = (text = ''): boolean => ipv4.test(text) && !/(^|\.)0\d/.test(text);
 
-export function isIPv6(text: string): boolean {
+export function isIPv6(text = ''): boolean {
   if (!text.includes(':') || /[^0-9a-fA-F:.]/.test(text)) return false;
   let head = text;
   const lastColon = text.lastIndexOf(':');
@@ -19,7 +19,7 @@ export function isIPv6(text: string): boolean {
   return halves.length === 2 ? groups.length < 8 : groups.length === 8;
 }
 
-export const isIP = (text: string): boolean => isIPv4(text) || isIPv6(text);
+export const isIP = (text = ''): boolean => isIPv4(text) || isIPv6(text);
 
 /** `10.0.0.0/8`, `2001:db8::/64`. */
 export function isCIDR(text: string): boolean {

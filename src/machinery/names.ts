@@ -50,7 +50,7 @@ const QUALIFIED_TEXT = regexHint(
 const longerThan = (value: string, max: number): boolean => value.length > max;
 
 /** RFC 1123 label: at most 63 of a-z, 0-9 and '-'. */
-export function dnsLabelProblems(value: string): string[] {
+export function dnsLabelProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 63)) problems.push(tooLong(63));
   if (!label.test(value)) problems.push(subdomain.test(value) ? 'must not contain dots' : LABEL_TEXT);
@@ -58,7 +58,7 @@ export function dnsLabelProblems(value: string): string[] {
 }
 
 /** RFC 1035 label: as above, but begins with a letter (Service names). */
-export function dns1035LabelProblems(value: string): string[] {
+export function dns1035LabelProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 63)) problems.push(tooLong(63));
   if (!label1035.test(value))
@@ -74,14 +74,14 @@ export function dns1035LabelProblems(value: string): string[] {
 }
 
 /** RFC 1123 subdomain: labels joined by dots, at most 253. */
-export function dnsSubdomainProblems(value: string): string[] {
+export function dnsSubdomainProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 253)) problems.push(tooLong(253));
   if (!subdomain.test(value)) problems.push(SUBDOMAIN_TEXT);
   return problems;
 }
 
-export function wildcardSubdomainProblems(value: string): string[] {
+export function wildcardSubdomainProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 253)) problems.push(tooLong(253));
   if (!wildcardSubdomain.test(value))
@@ -95,8 +95,8 @@ export function wildcardSubdomainProblems(value: string): string[] {
   return problems;
 }
 
-/** A label's key: `[prefix/]name`. */
-export function qualifiedNameProblems(value: string): string[] {
+/** A label's key: `[prefix/]name`. What is not there is no name, either. */
+export function qualifiedNameProblems(value = ''): string[] {
   const problems: string[] = [];
   const parts = value.split('/');
   let name: string;
@@ -115,7 +115,7 @@ export function qualifiedNameProblems(value: string): string[] {
   return problems;
 }
 
-export function labelValueProblems(value: string): string[] {
+export function labelValueProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 63)) problems.push(tooLong(63));
   if (!labelValue.test(value))
@@ -132,13 +132,13 @@ export function labelValueProblems(value: string): string[] {
 }
 
 /** Names in URLs' paths (RBAC roles, nodes of etcd): not `.` or `..`, no `/` and no `%`. */
-export function pathSegmentProblems(value: string): string[] {
+export function pathSegmentProblems(value = ''): string[] {
   if (value === '.' || value === '..') return [`may not be '${value}'`];
   return ['/', '%'].filter((c) => value.includes(c)).map((c) => `may not contain '${c}'`);
 }
 
 /** Environment variable names: any printable ASCII but '='. */
-export function envVarNameProblems(value: string): string[] {
+export function envVarNameProblems(value = ''): string[] {
   if (!value) return ['environment variable name must be non-empty'];
   return /^[ -<>-~]+$/.test(value)
     ? []
@@ -149,7 +149,7 @@ export function envVarNameProblems(value: string): string[] {
 export const isStrictEnvName = (value: string): boolean => envName.test(value);
 export const isCIdentifier = (value: string): boolean => cIdentifier.test(value);
 
-export function configKeyProblems(value: string): string[] {
+export function configKeyProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 253)) problems.push(tooLong(253));
   if (!configKey.test(value))
@@ -169,7 +169,7 @@ export function configKeyProblems(value: string): string[] {
 }
 
 /** IANA service names: ports by name. */
-export function portNameProblems(value: string): string[] {
+export function portNameProblems(value = ''): string[] {
   const problems: string[] = [];
   if (longerThan(value, 15)) problems.push('must be no more than 15 characters');
   if (!/^[-a-z0-9]+$/.test(value))

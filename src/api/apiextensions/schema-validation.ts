@@ -187,7 +187,7 @@ function listMapErrors(schema: Schema, path: FieldPath): FieldError[] {
           .child('type')
           .invalid(items.type, "must be a scalar type if parent array's x-kubernetes-list-type is map"),
       );
-    if (!items.required?.includes(key) && property.default === undefined)
+    if (!(Array.isArray(items.required) && items.required.includes(key)) && property.default === undefined)
       errors.push(
         where
           .child('default')

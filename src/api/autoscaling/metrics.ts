@@ -1,5 +1,6 @@
 // The metrics that a HorizontalPodAutoscaler looks at: what is wrong with them, and how they are shown.
 
+import { own } from '../../machinery/own.ts';
 import { compareQuantity } from '../../machinery/quantity.ts';
 import { labelSelectorErrors } from '../../machinery/selectors.ts';
 import { type FieldError, type FieldPath, field } from '../../machinery/status.ts';
@@ -55,7 +56,7 @@ function targetErrors(target: MetricTarget | undefined, type: string, path: Fiel
 function metricErrors(spec: MetricSpec, path: FieldPath): FieldError[] {
   const { type } = spec;
   if (!type) return [path.child('type').required('must specify a metric source type')];
-  const expected = sourceOf[type];
+  const expected = own(sourceOf, type);
   if (!expected) return [path.child('type').notSupported(type, Object.keys(sourceOf))];
   const errors: FieldError[] = [];
   for (const name of Object.values(sourceOf))
@@ -93,7 +94,7 @@ export function metricsErrors(
 const UNKNOWN = '<unknown>';
 
 function shown(spec: MetricSpec, status: MetricStatus | undefined): string {
-  const name = sourceOf[spec.type];
+  const name = own(sourceOf, spec.type);
   if (!name) return '<unknown type>';
   const { target = {}, name: resource } = (spec[name] ?? {}) as any;
   const current = (status as any)?.[name]?.current;

@@ -1,5 +1,6 @@
 import { equal, type KubeObject } from '../../machinery/meta.ts';
 import { configKeyProblems } from '../../machinery/names.ts';
+import { put } from '../../machinery/own.ts';
 import { type FieldError, field } from '../../machinery/status.ts';
 import { problems } from '../checks.ts';
 import { kind } from '../define.ts';
@@ -29,7 +30,7 @@ const decode = (base64: string): string =>
 function takeStringData(secret: Secret): void {
   if (secret.stringData) {
     secret.data = { ...secret.data };
-    for (const key in secret.stringData) secret.data[key] = encode(secret.stringData[key]!);
+    for (const key in secret.stringData) put(secret.data, key, encode(secret.stringData[key]!));
   }
   delete secret.stringData;
 }
@@ -45,10 +46,10 @@ function isJson(base64: string): boolean {
 
 function typeErrors({ type = '', data = {}, metadata }: Secret): FieldError[] {
   const errors: FieldError[] = [];
-  for (const key of requiredKeys[type] ?? [])
-    if (!Object.hasOwn(data, key)) errors.push(DATA.key(key).required());
+  const required = Object.hasOwn(requiredKeys, type) ? requiredKeys[type]! : [];
+  for (const key of required) if (!Object.hasOwn(data, key)) errors.push(DATA.key(key).required());
   for (const key of ['.dockercfg', '.dockerconfigjson'])
-    if (requiredKeys[type]?.[0] === key && data[key] !== undefined && !isJson(data[key]))
+    if (required[0] === key && data[key] !== undefined && !isJson(data[key]))
       errors.push(DATA.key(key).invalid('<secret contents redacted>', 'invalid character'));
   if (
     type === 'kubernetes.io/basic-auth' &&

@@ -18,7 +18,8 @@ const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
 const hostProblems = (host: string): string[] =>
   host.includes('*') ? wildcardSubdomainProblems(host) : dnsSubdomainProblems(host);
 
-function backendErrors({ service, resource }: IngressBackend, path: FieldPath): FieldError[] {
+function backendErrors(backend: IngressBackend | undefined, path: FieldPath): FieldError[] {
+  const { service, resource } = backend ?? {};
   if (service && resource) return [path.invalid('', 'cannot set both resource and service backends')];
   if (resource) return resourceErrors(resource, path.child('resource'));
   if (!service) return [path.invalid('', 'resource or service backend is required')];

@@ -1,3 +1,4 @@
+import { own } from '../../machinery/own.ts';
 import { field } from '../../machinery/status.ts';
 import { oneOf } from '../checks.ts';
 import { kind } from '../define.ts';
@@ -12,7 +13,7 @@ export const systemPriorityClasses: Record<string, number> = {
 };
 
 function systemProblem(name: string, value: number, globalDefault = false): string | undefined {
-  const expected = systemPriorityClasses[name];
+  const expected = own(systemPriorityClasses, name);
   if (expected === undefined) return `${name} is not a known system priority class`;
   if (value !== expected) return `value of ${name} PriorityClass must be ${expected}`;
   return globalDefault ? `globalDefault of ${name} PriorityClass must be false` : undefined;

@@ -38,11 +38,11 @@ export const serviceAccount = (caches: Caches, random: () => number): AdmissionP
 
 function mountToken(pod: Pod, random: () => number): void {
   const { spec } = pod;
-  const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers];
+  const containers: Container[] = [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
   const lacking = containers.filter((c) => !c.volumeMounts?.some((m) => m.mountPath === mountPath));
   if (!lacking.length) return;
   const name =
-    spec.volumes?.find((v) => v.name.startsWith('kube-api-access-') && v.projected)?.name ??
+    spec.volumes?.find((v) => v.name?.startsWith('kube-api-access-') && v.projected)?.name ??
     `kube-api-access-${randomSuffix(random)}`;
   for (const container of lacking) (container.volumeMounts ??= []).push({ name, readOnly: true, mountPath });
   if (spec.volumes?.some((v) => v.name === name)) return;

@@ -1,14 +1,14 @@
 import type { PathHandler } from '../http/handler.ts';
 import type { HealthPath } from './health.ts';
 
-const paths: Record<string, HealthPath> = { healthz: 'healthz', livez: 'livez', readyz: 'readyz' };
+const paths: readonly string[] = ['healthz', 'livez', 'readyz'] satisfies HealthPath[];
 const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
 
 /** `/livez`, with `?verbose` and `?exclude=NAME`, and `/livez/NAME`; likewise the two others. */
 export const healthPaths: PathHandler = async (server, exchange) => {
   const [, first = '', ...rest] = exchange.path.split('/');
-  const path = paths[first];
-  if (!path) return false;
+  if (!paths.includes(first)) return false;
+  const path = first as HealthPath;
   const name = rest.join('/');
   if (name) {
     const found = await server.health.one(path, name);

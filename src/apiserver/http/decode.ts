@@ -95,23 +95,24 @@ export function checkBody(
   duplicates: () => string[] = () => [],
   typeId = context.served.kind.type,
 ): void {
-  const { kind } = context.served;
   const { error, found } = problemsOf(registry, context, object, duplicates, typeId);
-  if (error) throw cannotHandle(kind.kind, kind.version, error);
-  if (!found.length) return;
-  if (context.options.fieldValidation === 'Strict') throw strictDecodingError(kind.kind, kind.version, found);
+  if (!error && !found.length) return;
+  const own = context.served.kind;
+  const [, version = '', kind = ''] = typeId === own.type ? ['', own.version, own.kind] : typeId.split('.');
+  if (error) throw cannotHandle(kind, version, error);
+  if (context.options.fieldValidation === 'Strict') throw strictDecodingError(kind, version, found);
   context.warnings.push(...found);
 }
 
 /** The same for what a patch has made of an object; what is wrong is said of the patch, in a 422. */
-export function checkPatched(registry: Registry, context: Context, object: AnyObject, patch: unknown): void {
-  const { error, found } = problemsOf(
-    registry,
-    context,
-    object,
-    context.duplicates ?? (() => []),
-    context.served.kind.type,
-  );
+export function checkPatched(
+  registry: Registry,
+  context: Context,
+  object: AnyObject,
+  patch: unknown,
+  typeId = context.served.kind.type,
+): void {
+  const { error, found } = problemsOf(registry, context, object, context.duplicates ?? (() => []), typeId);
   // Upstream puts the result of a strategic merge into the type without making JSON of it, and shows the patch itself.
   const strategic = context.patchType === 'strategic';
   const wrong = (why: string) =>
@@ -154,7 +155,8 @@ function problemsOf(
   typeId: string,
 ): { error?: string | undefined; found: string[] } {
   const { unknown, errors } = checkFields(object, typeId, registry.schemas, {
-    types: !context.served.custom,
+    // The types of a custom resource are those of its own schema.
+    types: !context.served.custom || typeId !== context.served.kind.type,
   });
   if (errors.length || context.options.fieldValidation === 'Ignore') return { error: errors[0], found: [] };
   return { found: [...unknown.map(unknownFieldText), ...duplicates()] };

@@ -30,6 +30,9 @@ const specials = new Map(
   }),
 );
 
+/** The id of a type that goes with kinds of any group. */
+export const specialType = (kind: string): string | undefined => specials.get(kind);
+
 /** The id of a type in the tables: of a served kind, of its list, or of what goes with all kinds. */
 export function typeIdOf(scheme: Scheme, apiVersion: string, kind: string): string | undefined {
   const special = specials.get(kind);

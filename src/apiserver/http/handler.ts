@@ -1,4 +1,5 @@
 import type { ApiRequest } from '../../client/client.ts';
+import { cannotHandle, checkFields } from '../../machinery/decode.ts';
 import {
   badRequest,
   internalError,
@@ -15,7 +16,7 @@ import { admitConnection } from '../streams/connection-admission.ts';
 import { recordWrite } from '../trace.ts';
 import { Call } from './call.ts';
 import { checkBody, decodeBody, unrecognized } from './decode.ts';
-import { encode, encodeResult, typeIdOf } from './encode.ts';
+import { encode, encodeResult, specialType, typeIdOf } from './encode.ts';
 import type { Exchange } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
 import { recognize, settle } from './recognize.ts';
@@ -161,23 +162,38 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
   if (!['create', 'update', 'patch', 'delete', 'deletecollection'].includes(context.verb)) return undefined;
   const contentType = exchange.header('content-type');
   if (context.verb === 'patch') {
-    context.patchType = patchTypes[(contentType ?? '').split(';')[0]!.trim()];
+    const type = (contentType ?? '').split(';')[0]!.trim();
+    context.patchType = Object.hasOwn(patchTypes, type) ? patchTypes[type] : undefined;
     if (!context.patchType) throw unsupportedMediaType(Object.keys(patchTypes));
   }
   const bytes = await exchange.body(maxBody);
   const { value, duplicates } = decoded(server, context, bytes, contentType);
   if (context.verb === 'delete' || context.verb === 'deletecollection') {
-    context.options = deleteOptions(context.options, value);
+    context.options = deleteOptions(context.options, deletionBody(server, value));
     return undefined;
   }
   if (context.verb === 'patch') context.duplicates = duplicates;
   if (context.verb !== 'patch' && (typeof (value ?? {}) !== 'object' || Array.isArray(value)))
     throw badRequest("couldn't get version/kind; json parse error: the body is not an object");
-  if (context.verb !== 'patch' && !context.subresource)
-    checkBody(server.registry, context, value ?? {}, duplicates);
-  else if (context.verb === 'update' && context.subresource === 'status')
-    checkBody(server.registry, context, value ?? {}, duplicates);
+  if (context.verb !== 'patch') {
+    const { kind } = context.served;
+    // `policy/v1/Eviction`: the body of a subresource may be of a kind of its own.
+    const [name] =
+      (context.subresource && kind.subresources[context.subresource]?.kind.split('/').slice(-1)) || [];
+    const type = name && name !== kind.kind ? specialType(name) : undefined;
+    checkBody(server.registry, context, value ?? {}, duplicates, type);
+  }
   return value ?? {};
+}
+
+/** Throws 400 for what is no DeleteOptions. */
+function deletionBody(server: ApiServer, value: unknown): unknown {
+  if (value === undefined || value === null) return undefined;
+  const wrong = (why: string) => cannotHandle('DeleteOptions', 'v1', why);
+  if (typeof value !== 'object' || Array.isArray(value)) throw wrong('the body is not an object');
+  const [error] = checkFields(value, 'meta.v1.DeleteOptions', server.registry.schemas).errors;
+  if (error) throw wrong(error);
+  return value;
 }
 
 async function handlePath({ server, exchange, attributes }: Call, paths: PathHandler[]): Promise<void> {

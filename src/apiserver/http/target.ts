@@ -72,7 +72,7 @@ export function verbOf(method: string, target: Target, query: URLSearchParams): 
   }
   // What is proxied may be asked for its options; no rule names a verb for it, so that only `*` allows it.
   if (method === 'OPTIONS' && target.subresource === 'proxy') return '' as ApiRequest['verb'];
-  const verb = verbs[method];
+  const verb = Object.hasOwn(verbs, method) ? verbs[method] : undefined;
   if (!verb)
     throw new StatusError(
       405,

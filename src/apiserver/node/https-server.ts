@@ -12,9 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { tooLarge } from '../../machinery/status.ts';
+import { badRequest } from '../../machinery/status.ts';
 import type { User } from '../context.ts';
 import type { Body, Exchange, ResponseStream } from '../http/exchange.ts';
+import { isLeft, isUnread, leaveUnread, readAll } from './body.ts';
 import { Outbox, rounds } from './pacing.ts';
 
 export interface HttpsOptions {
@@ -46,6 +47,8 @@ export interface HttpsServer {
 const quietMs = 300;
 const compress = promisify(gzip);
 const gzipFrom = 128 * 1024;
+/** Bytes of a request's line and headers: room for long selectors. */
+const maxHeaderSize = 64 * 1024;
 /** Bytes that a slow client may be behind before a writer is told to wait. */
 const highWater = 1 << 20;
 
@@ -66,6 +69,9 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
     minVersion: 'TLSv1.2',
     settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
     sessionTimeout: 3600,
+    // How long a client may take to say hello, and what it wants. What it sends then is timed where it is read.
+    handshakeTimeout: 20_000,
+    ...{ headersTimeout: 32_000, requestTimeout: 0, connectionsCheckingInterval: 5000, maxHeaderSize },
   });
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
@@ -87,6 +93,7 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
     request.on('error', () => {});
     response.on('error', () => {});
     lastRequestMs = performance.now();
+    if (request.httpVersionMajor === 1 && isLeft(request.socket)) return;
     const exchange = exchangeOf(request, response, trusted);
     if (draining && request.httpVersionMajor === 1) exchange.extra.connection = 'close';
     void options.handle(exchange);
@@ -231,7 +238,8 @@ function base(request: Request, socket: any, trusted: Trusted): Pick<Exchange, K
   };
 }
 
-const clientGone = new Error('the client is gone');
+/** No failure of ours: it is not logged, and its answer is read by nobody. */
+const clientGone = badRequest('the client is gone');
 
 const sockets = new WeakMap<object, unknown>();
 /** A session's socket is a proxy that hides the TLS methods: the session knows the real one. */
@@ -273,21 +281,29 @@ function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Tr
       exchange.code = code;
       exchange.sent = length;
       const merged: Record<string, string | number> = { ...exchange.extra, ...headers };
+      const unread = isUnread(request);
+      if (unread && request.httpVersionMajor === 1) merged.connection = 'close';
       if (acceptsGzip && length >= gzipFrom) {
-        void compress(parts.length === 1 ? parts[0]! : Buffer.concat(parts), { level: 1 }).then((small) => {
-          response.writeHead(code, {
-            ...merged,
-            'content-encoding': 'gzip',
-            'content-length': small.length,
-          });
-          response.end(small);
-        });
+        const small = compress(parts.length === 1 ? parts[0]! : Buffer.concat(parts), { level: 1 });
+        small.then(
+          (bytes) => {
+            if (response.destroyed) return;
+            response.writeHead(code, {
+              ...merged,
+              'content-encoding': 'gzip',
+              'content-length': bytes.length,
+            });
+            response.end(bytes);
+          },
+          (error) => void response.destroy(error),
+        );
         return;
       }
       merged['content-length'] = length;
       response.writeHead(code, merged);
       for (const part of parts.slice(0, -1)) response.write(part);
       response.end(parts.at(-1)!);
+      if (unread) leaveUnread(request, response);
     },
     stream(code, headers, { paced = false } = {}) {
       exchange.code = code;
@@ -299,24 +315,6 @@ function exchangeOf(request: Http2ServerRequest, response: Response, trusted: Tr
 
 const partsOf = (body: Body): readonly Uint8Array[] =>
   typeof body === 'string' ? [Buffer.from(body)] : body instanceof Uint8Array ? [body] : body;
-
-async function readAll(request: Request, limit: number): Promise<Uint8Array> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  return new Promise((resolve, reject) => {
-    request.on('data', (part: Buffer) => {
-      size += part.length;
-      if (size > limit) {
-        reject(tooLarge(`the request is larger than the limit of ${limit} bytes`));
-        request.removeAllListeners('data');
-        request.resume();
-      } else parts.push(part);
-    });
-    request.on('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)));
-    request.on('error', reject);
-    request.on('close', () => reject(clientGone));
-  });
-}
 
 const watchRounds = rounds();
 

@@ -4,20 +4,18 @@ import { type AnyObject, clone } from '../../machinery/meta.ts';
 import { badRequest, StatusError } from '../../machinery/status.ts';
 import type { Entry } from '../cache/entry.ts';
 import { type Context, fieldManagerOf } from '../context.ts';
-import { checkBody, checkPatched } from '../http/decode.ts';
-import { patched } from '../subresources/patched.ts';
+import { checkBody } from '../http/decode.ts';
+import { patchedDraft } from '../subresources/patched.ts';
 import type { Registry } from './registry.ts';
 import { update } from './write.ts';
 
 /** Applies a patch of any of the four types. Throws 415 for a type that the kind does not have. */
 export function patch(registry: Registry, context: Context, body: unknown): Promise<Entry> {
   if (context.patchType === 'apply') return apply(registry, context, body as AnyObject);
-  return update(registry, context, (current) => {
-    const draft = clone(patched(registry, context, current, body));
-    checkPatched(registry, context, draft, body);
-    return draft;
-  });
+  return update(registry, context, (current) => patchedDraft(registry, context, current, body));
 }
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
 
 /** Server-side apply: what `manager` wants of the object; creates it when it is not there. */
 function apply(registry: Registry, context: Context, applied: AnyObject): Promise<Entry> {
@@ -25,7 +23,8 @@ function apply(registry: Registry, context: Context, applied: AnyObject): Promis
   const { force } = context.options;
   if (typeof applied !== 'object' || applied === null || Array.isArray(applied))
     throw badRequest('error decoding YAML: an apply patch is an object');
-  if (!applied.apiVersion || !applied.kind) throw badRequest('apply patch must state apiVersion and kind');
+  if (!isText(applied.apiVersion) || !isText(applied.kind))
+    throw badRequest('apply patch must state apiVersion and kind');
   if (applied.metadata?.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   const merge = (live: AnyObject | undefined): AnyObject => {
     const result = applyObject({

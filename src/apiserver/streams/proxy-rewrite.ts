@@ -1,5 +1,6 @@
 // What changes on the way through a proxy subresource: paths, headers, and links of web pages, so that a browser that got
 // a page through the proxy stays in it.
+import { own } from '../../machinery/own.ts';
 
 /**
  * `/api/v1/namespaces/x/pods/y/proxy/a/b` is `/api/v1/namespaces/x/pods/y/proxy` and `/a/b`, still encoded, and with what
@@ -147,10 +148,11 @@ export class PageRewriter {
 
   #rewrite(text: string): string {
     return text.replace(/<([a-z][a-z0-9]*)(\s[^<>]*)>/gi, (tag, name: string, attributes: string) => {
-      const linked = links[name.toLowerCase()];
+      const linked = own(links, name.toLowerCase());
       if (!linked) return tag;
       const changed = attributes.replace(
-        /([^\s=/"']+)(\s*=\s*)(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/g,
+        // From the beginning of a word only: else a long one without a value would cost its length squared.
+        /(?<=^|[\s"'/])([^\s=/"']+)(\s*=\s*)(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/g,
         (whole, key: string, equals: string, double?: string, single?: string, bare?: string) => {
           const link = double ?? single ?? bare ?? '';
           if (!linked.includes(key.toLowerCase())) return whole;

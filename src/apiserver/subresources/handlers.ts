@@ -5,7 +5,7 @@ import { update } from '../registry/write.ts';
 import { admitBody } from './admit-body.ts';
 import type { SubresourceHandler, SubresourceHandlers } from './index.ts';
 import { finalizeNamespace } from './namespace.ts';
-import { patched } from './patched.ts';
+import { patchedDraft } from './patched.ts';
 import { bindPod, ephemeralContainers, evictPod, resizePod } from './pod.ts';
 import { selfSubjectReview, selfSubjectRulesReview, subjectAccessReview, tokenReview } from './reviews.ts';
 import { scale } from './scale.ts';
@@ -15,7 +15,7 @@ import { requestToken } from './token.ts';
 const approval: SubresourceHandler = async (registry, context, body) => ({
   type: 'entry',
   entry: await update(registry, context, (current) => {
-    const given = context.verb === 'patch' ? patched(registry, context, current, body) : body;
+    const given = context.verb === 'patch' ? patchedDraft(registry, context, current, body) : body;
     const draft = clone(current);
     draft.status = { ...draft.status, conditions: clone(given.status?.conditions ?? []) };
     draft.metadata.resourceVersion = given.metadata?.resourceVersion;

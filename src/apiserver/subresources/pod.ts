@@ -19,7 +19,7 @@ import { cacheOf, type Registry } from '../registry/registry.ts';
 import { update } from '../registry/write.ts';
 import { admitBody } from './admit-body.ts';
 import type { SubresourceHandler } from './index.ts';
-import { patched } from './patched.ts';
+import { patchedDraft } from './patched.ts';
 
 const success = (code: number): { type: 'object'; object: AnyObject } => ({
   type: 'object',
@@ -171,8 +171,8 @@ export const ephemeralContainers: SubresourceHandler = (registry, context, body)
 export const resizePod: SubresourceHandler = (registry, context, body) =>
   podPart(registry, context, body, (draft, given) => {
     for (const [list, wanted] of [
-      [draft.spec.containers, given.spec.containers],
-      [draft.spec.initContainers ?? [], given.spec.initContainers ?? []],
+      [draft.spec.containers, given.spec?.containers ?? []],
+      [draft.spec.initContainers ?? [], given.spec?.initContainers ?? []],
     ] as const) {
       for (const container of list) {
         const next = wanted.find((c) => c.name === container.name);
@@ -193,7 +193,7 @@ async function podPart(
   const part: Context = { ...context, subresource: context.subresource };
   if (context.verb === 'get') return { type: 'entry', entry: getStored(cacheOf(registry, context), context) };
   const entry = await update(registry, part, (current) => {
-    const given = (context.verb === 'patch' ? patched(registry, context, current, body) : body) as Pod;
+    const given = (context.verb === 'patch' ? patchedDraft(registry, context, current, body) : body) as Pod;
     const draft = clone(current) as Pod;
     change(draft, clone(given), current as Pod);
     draft.metadata.resourceVersion = context.verb === 'patch' ? undefined : given.metadata?.resourceVersion;

@@ -5,7 +5,7 @@ import { get } from '../registry/read.ts';
 import { cacheOf } from '../registry/registry.ts';
 import { update } from '../registry/write.ts';
 import type { SubresourceHandler } from './index.ts';
-import { patched } from './patched.ts';
+import { patchedDraft } from './patched.ts';
 
 const at = (object: any, path: string): any =>
   path
@@ -59,7 +59,9 @@ export const scale: SubresourceHandler = async (registry, context, body) => {
     set(draft, context.served.kind.rules.scale!.specReplicas, replicasOf(given));
   const change = (current: AnyObject): AnyObject => {
     const wanted =
-      context.verb === 'patch' ? patched(registry, context, of(current), body, 'autoscaling.v1.Scale') : body;
+      context.verb === 'patch'
+        ? patchedDraft(registry, context, of(current), body, 'autoscaling.v1.Scale')
+        : body;
     const draft = clone(current);
     into(draft, wanted);
     // Without one, whatever is there is meant.

@@ -12,7 +12,7 @@ import {
   schemas,
 } from '../../testing/random-objects.ts';
 import { type AnyObject, clone, deepFreeze } from '../meta.ts';
-import { own } from '../patch/merge.ts';
+import { own } from '../own.ts';
 import { childNode, type SchemaNode, schemaNode } from '../schema-node.ts';
 import { isStatusError } from '../status.ts';
 import { applyObject, ownedFields } from './apply.ts';

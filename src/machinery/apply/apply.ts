@@ -92,7 +92,8 @@ export function checkConfiguration(
   if (applied.metadata?.managedFields) throw badRequest('metadata.managedFields must be nil');
   const errors = checkApplied(schemaNode(schemas, typeId), applied);
   if (!errors.length) return;
-  const { namespace = '', name = '' } = applied.metadata ?? {};
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  const [namespace, name] = [text(applied.metadata?.namespace), text(applied.metadata?.name)];
   const slash = applied.apiVersion!.indexOf('/');
   const gvk = slash < 0 ? `/${applied.apiVersion}` : applied.apiVersion;
   const what = errors.length > 1 ? `errors:\n${errors.map((e) => `  ${e}`).join('\n')}` : errors[0];

@@ -1,5 +1,5 @@
 import { equal } from '../meta.ts';
-import { own } from '../patch/merge.ts';
+import { own } from '../own.ts';
 import { childNode, type SchemaNode } from '../schema-node.ts';
 import { type Fields, LEAF } from './fields.ts';
 import { elementOf, formOf, type Json, none, skippedAt, untracked, wholeFields } from './typed.ts';

@@ -1,5 +1,5 @@
 import { equal } from '../meta.ts';
-import { own, put } from '../patch/merge.ts';
+import { own, put } from '../own.ts';
 import { childNode, type SchemaNode } from '../schema-node.ts';
 import { type Fields, isMember, LEAF } from './fields.ts';
 import { elementOf, formOf, type Json } from './typed.ts';

@@ -70,7 +70,7 @@ function fieldOf(table: SchemaTable, id: string, schema: JSONSchema): FieldSchem
   if (schema['x-kubernetes-int-or-string']) return { t: 'int-or-string', ...extra };
   // Expressions see a string of a format as what the format says: a time, a duration, bytes.
   if (schema.type === 'string' && schema.format) return { t: `string:${schema.format}`, ...extra };
-  if (schema.type && scalars[schema.type]) return { t: scalars[schema.type]!, ...extra };
+  if (schema.type && Object.hasOwn(scalars, schema.type)) return { t: scalars[schema.type]!, ...extra };
   if (schema.type === 'array') {
     const items = Array.isArray(schema.items) ? schema.items[0] : schema.items;
     const of: FieldSchema = items ? fieldOf(table, `${id}[]`, items) : { t: 'any' };

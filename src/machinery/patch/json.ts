@@ -1,5 +1,6 @@
 // JSON Patch (RFC 6902). The document is never changed: what a patch touches is copied, the rest is shared.
 import { equal } from '../meta.ts';
+import { put } from '../own.ts';
 import { badRequest, StatusError } from '../status.ts';
 
 export interface JsonPatchOp {
@@ -34,13 +35,6 @@ function pointer(path: string): string[] {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Sets a key also where it is called `__proto__`. */
-function put(target: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__')
-    Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
-  else target[key] = value;
-}
 
 function indexOf(token: string, length: number, path: string): number {
   if (!/^-?(0|[1-9]\d*)$/.test(token)) throw new PatchError(`${path}: ${token} is not an index`);

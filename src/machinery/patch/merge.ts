@@ -1,21 +1,12 @@
 // JSON Merge Patch (RFC 7386): applying one, and making one.
 import { equal } from '../meta.ts';
+import { own, put } from '../own.ts';
 import { badRequest } from '../status.ts';
 
 export type Json = Record<string, any>;
 
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Sets a key also where it is called `__proto__`. */
-export function put(target: Json, key: string, value: unknown): void {
-  if (key === '__proto__')
-    Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
-  else target[key] = value;
-}
-
-/** A field of an object itself: not what every object has, such as `toString`. */
-export const own = (object: Json, key: string): any => (Object.hasOwn(object, key) ? object[key] : undefined);
 
 function merge(document: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;

@@ -1,7 +1,8 @@
 import { equal } from '../meta.ts';
+import { own, put } from '../own.ts';
 import type { SchemaTable } from '../schema.ts';
 import { childNode, type SchemaNode, schemaNode } from '../schema-node.ts';
-import { isObject, type Json, own, put } from './merge.ts';
+import { isObject, type Json } from './merge.ts';
 import { DELETE_FROM_PRIMITIVE_LIST, DIRECTIVE, RETAIN_KEYS, SET_ORDER } from './strategic.ts';
 
 /**

@@ -1,10 +1,11 @@
 // Strategic merge patch: a merge patch that knows the types, so that lists merge by key.
 // https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
+import { put } from '../own.ts';
 import type { SchemaTable } from '../schema.ts';
 import { childNode, type SchemaNode, schemaNode } from '../schema-node.ts';
 import { badRequest } from '../status.ts';
 import { unprocessable } from './json.ts';
-import { isObject, type Json, put } from './merge.ts';
+import { isObject, type Json } from './merge.ts';
 
 export const DIRECTIVE = '$patch';
 export const RETAIN_KEYS = '$retainKeys';
