@@ -168,7 +168,8 @@ class Checker {
 
   #sweepAnswer({ id, answer }: Extract<Event, { is: 'answer' }>): void {
     const { call } = this.#calls.get(id)!;
-    if (answer.call === 'range') this.#done = Math.max(this.#done, answer.range.revision + 0.5);
+    if (answer.call === 'range' && call.call === 'range' && !call.revision)
+      this.#done = Math.max(this.#done, answer.range.revision + 0.5);
     if (answer.call === 'revoke') this.#done = Math.max(this.#done, answer.revision);
     if (answer.call !== 'txn' || call.call !== 'txn') return;
     const { revision, succeeded, answers } = answer;
@@ -337,7 +338,8 @@ class Checker {
       if (call.revision && call.revision < this.#compacted && pending.after >= this.#compactedAt)
         fail(`revision ${call.revision} was read, and ${this.#compacted} was compacted`);
       this.#range(answer.range, at, call);
-      this.#place(pending, answer.range.revision + 0.5);
+      // A read of the past says nothing of now.
+      if (!call.revision) this.#place(pending, answer.range.revision + 0.5);
     } else if (answer.call === 'compact' && call.call === 'compact') {
       this.#compacted = Math.max(this.#compacted, call.revision);
       this.#compactedAt = this.#done;
