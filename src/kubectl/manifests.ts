@@ -17,7 +17,12 @@ export interface Manifest {
 export const filenameFlags = (what: string) => ({
   filename: flag.strings(`Filename, directory, or URL to files ${what}.`, { short: 'f' }),
   recursive: flag.bool('Process the directory used in -f, --filename recursively.', { short: 'R' }),
-  kustomize: flag.string('Process a kustomization directory; not supported.', { short: 'k', hidden: true }),
+  kustomize: flag.string(
+    "Process the kustomization directory. This flag can't be used together with -f or -R.",
+    {
+      short: 'k',
+    },
+  ),
 });
 
 const extensions = ['.json', '.yaml', '.yml'];
@@ -34,7 +39,13 @@ export async function readManifests(
   environment: Environment,
   { filename, recursive, kustomize }: { filename: string[]; recursive?: boolean; kustomize?: string },
 ): Promise<Found> {
-  if (kustomize) throw new KubectlError('kustomizations are not supported: build them first, and use -f');
+  if (kustomize) {
+    if (filename.length) throw new KubectlError('only one of -f or -k can be specified');
+    const { buildKustomization } = await import('./kustomize/build.ts');
+    const objects = await buildKustomization(environment, kustomize);
+    const manifests = objects.map((object) => ({ object, source: kustomize, text: '' }));
+    return { manifests, errors: [], single: false };
+  }
   const found: Found = { manifests: [], errors: [], single: filename.length === 1 && filename[0] !== '-' };
   for (const name of filename) {
     if (name === '-') await readInto(found, 'STDIN', await environment.stdin.text());

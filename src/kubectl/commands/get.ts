@@ -91,7 +91,7 @@ function check(context: GetContext): void {
       context.err.line(
         `warning: --${name} requested, --sort-by will be ignored${name === 'watch' ? ' for watch events received' : ''}`,
       );
-  if (!f.watch && !f['watch-only'] && !args.length && !f.filename.length) {
+  if (!f.watch && !f['watch-only'] && !args.length && !f.filename.length && !f.kustomize) {
     context.err.line(
       'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.\n',
     );

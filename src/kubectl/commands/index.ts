@@ -87,6 +87,10 @@ export const commands: CommandEntry[] = [
     ],
     patch: ['Update fields of a resource', async () => (await import('./patch.ts')).patch],
     replace: ['Replace a resource by file name or stdin', async () => (await import('./replace.ts')).replace],
+    kustomize: [
+      'Build a kustomization target from a directory or URL',
+      async () => (await import('./kustomize.ts')).kustomize,
+    ],
     wait: [
       'Experimental: Wait for a specific condition on one or many resources',
       async () => (await import('./wait.ts')).wait,
