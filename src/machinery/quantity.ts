@@ -101,7 +101,7 @@ function lookUp(text: string): Known {
 }
 /** A resource that is called as what every object has (`toString`) is found in all maps: no amount is meant by that. */
 const knownOf = (quantity: string | number | undefined): Known =>
-  lookUp(quantity === undefined || typeof quantity === 'function' ? '0' : String(quantity));
+  lookUp(typeof quantity !== 'string' && typeof quantity !== 'number' ? '0' : String(quantity));
 
 /** The form that the API prints: no precision lost, no fraction, the largest suffix. Throws QuantityError. */
 export const canonicalQuantity = (quantity: string | number): string => knownOf(quantity).canonical;

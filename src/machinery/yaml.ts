@@ -1,5 +1,7 @@
 // YAML as Kubernetes reads and writes it: version 1.1 booleans (yes, on), no dates, sorted keys.
 import {
+  type Document,
+  isAlias,
   isScalar,
   LineCounter,
   parseAllDocuments,
@@ -9,7 +11,7 @@ import {
   type Tags,
   visit,
 } from 'yaml';
-import { badRequest } from './status.ts';
+import { badRequest, type StatusError } from './status.ts';
 
 const notInJson = new Set([
   'tag:yaml.org,2002:timestamp',
@@ -63,6 +65,8 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
     version: '1.1',
     merge: true,
     uniqueKeys: false,
+    // Pretty, they would each quote their line; there may be many, and a line may be long.
+    prettyErrors: false,
     customTags,
     logLevel: 'silent',
   });
@@ -70,12 +74,12 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
   for (const document of documents) {
     const [error] = document.errors;
     if (error) {
-      const line = error.linePos?.[0].line;
-      throw badRequest(
-        `error converting YAML to JSON: yaml: ${line ? `line ${line}: ` : ''}${error.message.split('\n')[0]}`,
-      );
+      // Nested too deep, it says that it has no stack left.
+      if (error.message.includes('call stack')) throw wrong(`exceeded max depth of ${maxDepth}`);
+      const { line } = lineCounter.linePos(error.pos[0]);
+      throw wrong(`${line ? `line ${line}: ` : ''}${error.message.split('\n')[0]}`);
     }
-    const value = toJs(document);
+    const value = toJs(document, /[&*]/.test(text));
     if (value === null || value === undefined) continue;
     const lines: string[] = [];
     visit(document, {
@@ -97,15 +101,50 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
   return found;
 }
 
-/** Throws 400 for what is too large once its aliases are filled in. */
-function toJs(document: { toJS(options: { maxAliasCount: number }): unknown }): any {
+const wrong = (why: string): StatusError => badRequest(`error converting YAML to JSON: yaml: ${why}`);
+
+/** Deeper nesting than any object has, as in JSON. */
+const maxDepth = 1000;
+/** Anchors and aliases together: each alias is looked for among all that come before it. */
+const maxAliases = 10_000;
+/** Characters and nodes of a document with its aliases filled in: several times what a request may have. */
+const maxSize = 16 << 20;
+
+/** Throws 400 for what is too large or too deep once its aliases are filled in, and for numbers that JSON does not have. */
+function toJs(document: Document.Parsed, aliased: boolean): any {
+  if (aliased) {
+    let met = 0;
+    visit(document, {
+      Node(_, node) {
+        if ((isAlias(node) || node.anchor) && ++met > maxAliases)
+          throw wrong('document contains excessive aliasing');
+      },
+    });
+  }
+  let value: unknown;
   try {
-    return document.toJS({ maxAliasCount: 1000 });
+    value = document.toJS({ maxAliasCount: 1000 });
   } catch (error) {
-    if (error instanceof ReferenceError || error instanceof RangeError)
-      throw badRequest(`error converting YAML to JSON: yaml: ${error.message}`);
+    if (error instanceof RangeError) throw wrong(`exceeded max depth of ${maxDepth}`);
+    if (error instanceof ReferenceError) throw wrong(error.message);
     throw error;
   }
+  let size = 0;
+  const weigh = (part: unknown, depth: number): void => {
+    if (typeof part === 'number' && !Number.isFinite(part)) throw wrong(`json: unsupported value: ${part}`);
+    size += typeof part === 'string' ? part.length + 1 : 1;
+    if (size > maxSize) throw wrong('document contains excessive aliasing');
+    if (typeof part !== 'object' || part === null) return;
+    if (depth >= maxDepth) throw wrong(`exceeded max depth of ${maxDepth}`);
+    if (Array.isArray(part)) for (const item of part) weigh(item, depth + 1);
+    else
+      for (const key in part) {
+        size += key.length;
+        weigh((part as Record<string, unknown>)[key], depth + 1);
+      }
+  };
+  weigh(value, 0);
+  return value;
 }
 
 /** One document. Throws 400 where there is none, or more. */

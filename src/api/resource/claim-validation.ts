@@ -48,7 +48,7 @@ function requestNames({ devices }: ResourceClaimSpec): Set<string> {
 
 const referenceErrors =
   (names: Set<string>) =>
-  (name: string, path: FieldPath): FieldError[] => {
+  (name = '', path: FieldPath): FieldError[] => {
     const parts = name.split('/');
     const unknown = path.invalid(
       name,

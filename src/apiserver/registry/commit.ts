@@ -1,6 +1,7 @@
 import { events } from '../../api/core/event.ts';
+import type { Kind } from '../../machinery/kind.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
-import { alreadyExists, staleObject } from '../../machinery/status.ts';
+import { alreadyExists, isStatusError, staleObject, tooLarge } from '../../machinery/status.ts';
 import type { Compare, Op } from '../../machinery/store.ts';
 import { Entry, encodeForStore } from '../cache/entry.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
@@ -32,6 +33,16 @@ function together(more: More): { compare: Compare[]; ops: Op[] } {
 /** What a write needs besides the object. */
 type Means = Pick<Registry, 'store' | 'turns' | 'clock' | 'metrics' | 'eventLeases'>;
 
+/** What a request to etcd may have: objects are to stay such that etcd could keep them, and that every change of one is cheap. */
+const mostBytes = 1.5 * 1024 * 1024;
+
+/** Throws 413. */
+function encoded(storage: Kind<any>, object: AnyObject): Uint8Array {
+  const bytes = encodeForStore(storage, object);
+  if (bytes.length > mostBytes) throw tooLarge('etcdserver: request is too large');
+  return bytes;
+}
+
 /** The put of an object, with a lease where it is to go by itself. */
 function putOf(
   { eventLeases }: Means,
@@ -39,7 +50,7 @@ function putOf(
   key: string,
   object: AnyObject,
 ): Op | Promise<Op> {
-  const put: Op = { op: 'put', key, value: encodeForStore(storage, object), decoded: object };
+  const put: Op = { op: 'put', key, value: encoded(storage, object), decoded: object };
   if (!eventLeases || storage !== events) return put;
   return eventLeases.take().then((lease) => ({ ...put, lease }));
 }
@@ -133,7 +144,7 @@ async function write<T>(
     failed = false;
     return result;
   } catch (error) {
-    throw storeProblem(error);
+    throw isStatusError(error) ? error : storeProblem(error);
   } finally {
     metrics.store(served.storage, operation, clock.now() - began, failed);
   }

@@ -5,7 +5,7 @@ import { type AnyObject, clone, deepFreeze } from '../meta.ts';
 import type { SchemaTable } from '../schema.ts';
 import type { StatusError } from '../status.ts';
 import { applyObject, ownedFields } from './apply.ts';
-import { difference, intersection, isEmpty, LEAF, paths, sameFields, union } from './fields.ts';
+import { difference, intersection, isEmpty, LEAF, paths, sameFields, union, unionOf } from './fields.ts';
 import { updateManagedFields } from './managed.ts';
 import { schemaFromOpenAPI } from './openapi-schema.ts';
 
@@ -354,6 +354,7 @@ test('field sets obey the laws of sets', () => {
       assert.ok(sameFields(union(difference(a, b), intersection(a, b)), a) || isEmpty(a));
       assert.deepEqual([...paths(union(a, b))].sort(), [...new Set([...paths(a), ...paths(b)])].sort());
       assert.equal(difference(a, a), LEAF);
+      assert.ok(sameFields(unionOf([a, b, LEAF, a]), union(a, b)));
     }),
   );
 });

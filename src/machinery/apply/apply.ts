@@ -15,6 +15,7 @@ import {
   paths,
   recursiveDifference,
   union,
+  unionOf,
 } from './fields.ts';
 import { fieldsOfPaths, type Manager, readManagers, sameManager, writeManagers } from './managed.ts';
 import { mergeTyped, pruneTyped } from './merge.ts';
@@ -143,7 +144,7 @@ function merge(
   const base: AnyObject = live ? withoutManagedFields(live) : { metadata: {} };
   let object: AnyObject = mergeTyped(node, base, applied);
   if (previous) {
-    const managed = others.reduce((set, other) => union(set, other.fields), union(fields, alwaysManaged));
+    const managed = unionOf([fields, alwaysManaged, ...others.map((other) => other.fields)]);
     object = pruneTyped(node, object, previous.fields, managed);
   }
   const changes = compare(node, base, object);

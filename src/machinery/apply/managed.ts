@@ -14,6 +14,7 @@ import {
   recursiveDifference,
   sameFields,
   union,
+  unionOf,
 } from './fields.ts';
 
 export interface Manager {
@@ -201,21 +202,25 @@ function capUpdaters(managers: Manager[]): Manager[] {
   const updaters = managers.filter((m) => m.operation === 'Update').sort(inOrder);
   let surplus = updaters.length - MAX_UPDATERS;
   if (surplus <= 0) return managers;
-  const buckets = new Map<string, Manager>();
+  const buckets = new Map<string, Manager[]>();
   const merged = new Set<Manager>();
   for (const updater of updaters) {
     if (surplus <= 0) break;
     const bucket = buckets.get(updater.apiVersion);
     merged.add(updater);
     if (bucket) surplus--;
-    buckets.set(updater.apiVersion, {
+    if (bucket) bucket.push(updater);
+    else buckets.set(updater.apiVersion, [updater]);
+  }
+  const old = [...buckets].map(
+    ([apiVersion, those]): Manager => ({
       name: OLD_UPDATERS,
       operation: 'Update',
-      apiVersion: updater.apiVersion,
+      apiVersion,
       subresource: '',
-      time: updater.time,
-      fields: bucket ? union(updater.fields, bucket.fields) : updater.fields,
-    });
-  }
-  return [...managers.filter((m) => !merged.has(m)), ...buckets.values()];
+      time: those.at(-1)!.time,
+      fields: unionOf(those.map((one) => one.fields)),
+    }),
+  );
+  return [...managers.filter((m) => !merged.has(m)), ...old];
 }

@@ -99,11 +99,20 @@ function withBearerProtocol(exchange: Exchange, request: IncomingMessage): Excha
   const bearer = offered.find((name) => name.startsWith(bearerPrefix));
   if (!bearer || exchange.header('authorization')) return exchange;
   request.headers['sec-websocket-protocol'] = offered.filter((name) => name !== bearer).join(', ');
-  const encoded = bearer.slice(bearerPrefix.length).replaceAll('-', '+').replaceAll('_', '/');
-  const token = new TextDecoder().decode(fromBase64(encoded));
+  const token = tokenOf(bearer.slice(bearerPrefix.length));
   const { header } = exchange;
   exchange.header = (name) => (name === 'authorization' ? `Bearer ${token}` : header(name));
   return exchange;
+}
+
+/** '' for what is no token: nobody has that one. */
+function tokenOf(encoded: string): string {
+  try {
+    return new TextDecoder().decode(fromBase64(encoded.replaceAll('-', '+').replaceAll('_', '/')));
+  } catch (error) {
+    if (error instanceof DOMException) return '';
+    throw error;
+  }
 }
 
 const isWebSocket = (request: IncomingMessage): boolean =>
