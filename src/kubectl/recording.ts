@@ -11,11 +11,11 @@ export const recordFlag = flag.bool(
 
 const secret = new Set(['password', 'token']);
 
-/** The command line with its flags in order, as `rollout history` shows it; undefined without `--record`. */
+/** The command line with its flags in the order in which they were given, as `rollout history` shows it; undefined without `--record`. */
 export function changeCause({ path, args, flags, given }: Context): string | undefined {
   if (!flags.record) return undefined;
   const all = flags as Record<string, unknown>;
-  const said = [...given].sort().map((name) => `--${name}=${secret.has(name) ? '<redacted>' : all[name]}`);
+  const said = [...given].map((name) => `--${name}=${secret.has(name) ? '<redacted>' : all[name]}`);
   return [path, ...args, ...said].join(' ');
 }
 

@@ -23,11 +23,20 @@ const ownsAnnotation = (entry: ManagedFields): boolean =>
   entry.fieldsV1?.['f:metadata']?.['f:annotations']?.[`f:${lastAppliedAnnotation}`] !== undefined;
 
 /** Moves the ownership where there is something to move; true when it did, and the object should be applied again. */
-export async function migrate(kube: Kube, info: Info, found: AnyObject, manager: string): Promise<boolean> {
+export async function migrate(
+  kube: Kube,
+  info: Info,
+  found: AnyObject,
+  { manager, keepAnnotation }: { manager: string; keepAnnotation: boolean },
+): Promise<boolean> {
   let object = found;
   const annotation = object.metadata.annotations?.[lastAppliedAnnotation];
   const entries = (): ManagedFields[] => (object.metadata.managedFields ?? []) as ManagedFields[];
-  if (annotation !== undefined && !entries().some((e) => e.operation === 'Apply' && ownsAnnotation(e))) {
+  if (
+    keepAnnotation &&
+    annotation !== undefined &&
+    !entries().some((e) => e.operation === 'Apply' && ownsAnnotation(e))
+  ) {
     // The annotation gets an owner of its own, or the apply that follows would drop it.
     const { apiVersion, kind } = info.object;
     const metadata = {
@@ -60,14 +69,11 @@ export async function migrate(kube: Kube, info: Info, found: AnyObject, manager:
   }
 }
 
-/** The server-side entry with the fields of the client-side ones, which are gone. */
+/** The server-side entry with the fields of the client-side ones, the annotation among them: applying again drops it. */
 function mergedEntries(all: ManagedFields[], clients: ManagedFields[], manager: string): ManagedFields[] {
   const rest = all.filter((entry) => !clients.includes(entry));
   const own = rest.find((e) => e.manager === manager && e.operation === 'Apply' && !e.subresource);
   const fields = [own, ...clients].reduce((sum, entry) => union(sum, entry?.fieldsV1 ?? {}), {} as any);
-  const { [`f:${lastAppliedAnnotation}`]: _, ...annotations } = fields['f:metadata']?.['f:annotations'] ?? {};
-  if (fields['f:metadata']?.['f:annotations'])
-    fields['f:metadata'] = { ...fields['f:metadata'], 'f:annotations': annotations };
   const entry = { ...(own ?? { ...clients[0], manager, operation: 'Apply' }), fieldsV1: fields };
   return own ? rest.map((e) => (e === own ? entry : e)) : [...rest, entry];
 }

@@ -249,9 +249,11 @@ async function serverSide(context: Context, info: Info, dryRun: DryRun, say: Say
     if (isConflict(error) && isStatusError(error)) throw new KubectlError(error.message + conflictAdvice);
     throw error;
   }
-  if (fieldManager === serverManager && dryRun === 'none') {
+  if (dryRun === 'none') {
     const { migrate } = await import('./apply-migrate.ts');
-    if (await migrate(kube, info, object, fieldManager)) object = await send();
+    // Under another manager's name nobody would keep the annotation up to date.
+    const keepAnnotation = fieldManager === serverManager;
+    if (await migrate(kube, info, object, { manager: fieldManager, keepAnnotation })) object = await send();
   }
   warnIfDeleting(context, object);
   say(object, 'serverside-applied');

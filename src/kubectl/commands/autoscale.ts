@@ -62,7 +62,7 @@ export const autoscale = command({
           );
         let autoscaler = {
           ...typeMeta(autoscalers),
-          metadata: metadataOf(f.name || name),
+          metadata: metadataOf(f.name || name, kube.explicitNamespace ? { namespace: kube.namespace } : {}),
           spec: {
             maxReplicas: f.max,
             ...(f.min > 0 ? { minReplicas: f.min } : {}),

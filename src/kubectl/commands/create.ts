@@ -91,6 +91,7 @@ export const create = command({
     const { args, flags: f } = context;
     if (args.length) throw new UsageError(`Unexpected args: [${args.join(' ')}]`);
     if (!f.filename.length && !f.kustomize) throw new KubectlError('must specify one of -f and -k');
+    if (f.raw && f.edit) throw new UsageError('--raw and --edit are mutually exclusive');
     if (f.raw) return createRaw(context);
     if (f.edit) return (await import('./edit.ts')).editAndCreate(context);
     await createFromFiles(context);

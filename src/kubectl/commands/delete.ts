@@ -217,7 +217,7 @@ export async function deletePlaces(
   const end = dryRun === 'client' ? ' (dry run)' : dryRun === 'server' ? ' (server dry run)' : '';
   let found = 0;
   for (const place of places) {
-    const { resource, name } = place;
+    const { resource, name, namespace } = place;
     if (!warned && !resource.namespaced) {
       warn(context, 'deleting cluster-scoped resources, not scoped to the provided namespace');
       warned = true;
@@ -236,7 +236,7 @@ export async function deletePlaces(
       out.line(
         f.output === 'name'
           ? `${kindName(resource)}/${name}`
-          : `${kindName(resource)} "${name}" ${how}${end}`,
+          : `${kindName(resource)} "${name}" ${how}${resource.namespaced ? ` from ${namespace} namespace` : ''}${end}`,
       );
     } catch (error) {
       if (ignoreNotFound && isNotFound(error)) continue;

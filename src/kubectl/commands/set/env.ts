@@ -50,6 +50,8 @@ export const setEnv = command({
   },
   async run(context) {
     const { flags: f } = context;
+    if (f.filename.includes('-') && [...context.args, ...f.env].includes('-'))
+      throw new KubectlError('standard input cannot be used for multiple arguments');
     const { resources, set, remove } = parsePairs([...context.args, ...f.env], 'environment');
     if (f.all && f.selector) throw new KubectlError('cannot set --all and --selector at the same time');
     if (!resources.length && !f.filename.length)
