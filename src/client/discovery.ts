@@ -82,7 +82,9 @@ export class Discovery {
     return (
       candidates.find((r) => r.version === version && r.group === group.join('.')) ??
       candidates.find((r) => r.group === text.slice(dot + 1)) ??
-      candidates.find((r) => r.group.startsWith(text.slice(dot + 1)))
+      candidates.find((r) => r.group.startsWith(text.slice(dot + 1))) ??
+      // `-o name` tells a kind, which need not be like the resource's name.
+      this.resources().find((r) => r.kind.toLowerCase() === name && r.group === text.slice(dot + 1))
     );
   }
 

@@ -60,3 +60,63 @@ test('one leads at a time; when it ends, another takes over at once', async () =
   await b.done;
   assert.equal(most, 1);
 });
+
+test('who cannot renew gives up before others may lead; work that ends gives the lease back', async () => {
+  await using plane = await startControlPlane();
+  const { client } = plane;
+  let cutOff = false;
+  let calls = 0;
+  const flaky = ((kind: any) => {
+    const real = client(kind);
+    const guarded =
+      (call: (...args: any[]) => Promise<any>) =>
+      (...args: any[]): Promise<any> => {
+        calls++;
+        return cutOff ? new Promise(() => {}) : call(...args);
+      };
+    return { ...real, get: guarded(real.get), create: guarded(real.create), update: guarded(real.update) };
+  }) as typeof client;
+  const common = {
+    ...{ clock: systemClock, random: systemRandom, log: silentLog, namespace: 'kube-system', name: 'test' },
+    ...{ leaseDurationMs: 600, renewDeadlineMs: 300, retryPeriodMs: 50 },
+  };
+  const ended = new AbortController();
+  const terms: { who: string; from: number; to?: number }[] = [];
+  const lead = (who: string) => async (signal: AbortSignal) => {
+    const term: (typeof terms)[number] = { who, from: performance.now() };
+    terms.push(term);
+    if (!signal.aborted)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    term.to = performance.now();
+  };
+  const until = async (holds: () => boolean) => {
+    const end = Date.now() + 5_000;
+    while (!holds()) {
+      assert.ok(Date.now() < end);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const a = electLeader({ ...common, client: flaky, identity: 'a', lead: lead('a') }, ended.signal);
+  await until(() => terms.length === 1);
+  const b = electLeader({ ...common, client, identity: 'b', lead: lead('b') }, ended.signal);
+  cutOff = true;
+  await until(() => terms.length === 2);
+  assert.deepEqual(
+    terms.map(({ who }) => who),
+    ['a', 'b'],
+  );
+  assert.ok(terms[0]!.to! < terms[1]!.from, 'there was never more than one');
+  assert.ok(calls > 1);
+  ended.abort(new Error('stopped'));
+  await Promise.all([a, b]);
+
+  const again = new AbortController();
+  let times = 0;
+  const quitting = electLeader(
+    { ...common, client, identity: 'c', lead: async () => void times++ },
+    again.signal,
+  );
+  await until(() => times > 2);
+  again.abort(new Error('stopped'));
+  await quitting;
+});

@@ -115,6 +115,12 @@ async function readPatch(context: Context): Promise<unknown> {
 async function patchLocally({ object, resource }: Info, type: PatchType, body: unknown): Promise<AnyObject> {
   if (type === 'json') return (await import('../../machinery/patch/json.ts')).jsonPatch(object, body);
   const builtIn = type === 'strategic' ? await builtInType(resource) : undefined;
+  if (type === 'strategic' && !builtIn) {
+    const { group, version, kind } = resource;
+    throw new KubectlError(
+      `cannot apply strategic merge patch for ${group}/${version}, Kind=${kind} locally, try --type merge`,
+    );
+  }
   if (!builtIn) return (await import('../../machinery/patch/merge.ts')).mergePatch(object, body);
   const { strategicMergePatch } = await import('../../machinery/patch/strategic.ts');
   return strategicMergePatch(object, body, builtIn.id, builtIn.schemas);

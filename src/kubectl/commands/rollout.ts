@@ -74,10 +74,9 @@ const status = command({
     const { flags: f, out, environment } = context;
     if (f.revision < 0) throw new KubectlError(`revision must be a positive integer: ${f.revision}`);
     const { infos, errors } = await objects(context);
-    throwAll(errors);
-    if (!infos.length) return noneFound(context);
+    if (!infos.length && !errors.length) return noneFound(context);
     const kube = await context.kube();
-    for (const info of infos) {
+    const follow = async (info: Info): Promise<void> => {
       const { kind, group } = info.resource;
       if (group !== 'apps' || !['Deployment', 'DaemonSet', 'StatefulSet'].includes(kind))
         throw new KubectlError(
@@ -97,7 +96,10 @@ const status = command({
           return done || !f.watch;
         },
       );
-    }
+    };
+    // One that fails does not keep the others from being followed.
+    for (const info of infos) await follow(info).catch((error) => void errors.push(error));
+    throwAll(errors);
   },
 });
 
@@ -258,7 +260,7 @@ async function rollBack(
   const kube = await context.kube();
   const { object } = info;
   const wanted: number = context.flags['to-revision'];
-  const revisions = await revisionsOf(kube, info);
+  const revisions = await revisionsOf(kube, info, 'rollbacker');
   const target = targetRevision(object, revisions, wanted);
   if (local)
     return { object, said: `${target.data ? 'will roll back to ' : ''}${templateText(target.template)}` };

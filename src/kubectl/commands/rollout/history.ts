@@ -22,13 +22,17 @@ export interface Revision {
 }
 
 /** Revisions by their numbers, the oldest first. Throws a KubectlError for kinds that have none. */
-export async function revisionsOf(kube: Kube, info: Info): Promise<Revision[]> {
+export async function revisionsOf(
+  kube: Kube,
+  info: Info,
+  needed: 'history viewer' | 'rollbacker' = 'history viewer',
+): Promise<Revision[]> {
   const { kind, group } = info.resource;
   if (group === 'apps' && kind === 'Deployment') return deploymentRevisions(kube, info.object);
   if (group === 'apps' && (kind === 'DaemonSet' || kind === 'StatefulSet'))
     return recordedRevisions(kube, info);
   throw new KubectlError(
-    `no history viewer has been implemented for ${JSON.stringify(group ? `${kind}.${group}` : kind)}`,
+    `no ${needed} has been implemented for ${JSON.stringify(group ? `${kind}.${group}` : kind)}`,
   );
 }
 
