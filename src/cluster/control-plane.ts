@@ -63,7 +63,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
   const settings = config.apiServer ?? {};
   const { requestHeader, proxyIdentity } = await proxyTrust(settings, certificates);
   const server = await createApiServer({
-    store: settings.encryptionConfig ? encrypted(store, settings.encryptionConfig) : store,
+    store: settings.encryptionConfig ? await encrypted(store, settings.encryptionConfig) : store,
     clock: systemClock,
     random: systemRandom,
     uuid,
@@ -156,10 +156,13 @@ async function proxyTrust(
   };
 }
 
-/** Throws a sentence that names the file. */
-function encrypted(store: Store, file: string): Store {
+/** Rejects with a sentence that names the file. */
+async function encrypted(store: Store, file: string): Promise<Store> {
   try {
-    return new EncryptedStore(store, parseEncryptionConfiguration(readFileSync(file, 'utf8'), nodeCiphers));
+    const transformers = parseEncryptionConfiguration(readFileSync(file, 'utf8'), nodeCiphers);
+    const wrapped = new EncryptedStore(store, transformers);
+    await wrapped.check();
+    return wrapped;
   } catch (error) {
     throw new Error(`the encryption configuration ${file} cannot be used: ${(error as Error).message}`, {
       cause: error,

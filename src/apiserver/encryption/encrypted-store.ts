@@ -10,6 +10,7 @@ import type {
   TxnResult,
   WatchOptions,
 } from '../../machinery/store.ts';
+import { prefixEnd } from '../../machinery/store.ts';
 import { storePrefix } from '../scheme.ts';
 import type { TransformerOf } from './configuration.ts';
 import type { Transformer } from './transformers.ts';
@@ -122,6 +123,26 @@ export class EncryptedStore implements Store {
 
   #range(found: RangeResult): RangeResult {
     return { ...found, kvs: found.kvs.map((kv) => this.#opened(kv)) };
+  }
+
+  /**
+   * Reads every value of the configured built-in resources: a server that cannot read its secrets had better say so at its
+   * start. Rejects with the first that cannot be read, and how many there are.
+   */
+  async check(): Promise<void> {
+    const errors: Error[] = [];
+    for (const [prefix, transformer] of this.#byPrefix) {
+      if (!transformer) continue;
+      const { kvs } = await this.#store.range({ key: prefix, end: prefixEnd(prefix) });
+      for (const { key, value } of kvs) {
+        try {
+          this.#open(key, value);
+        } catch (error) {
+          errors.push(error as Error);
+        }
+      }
+    }
+    if (errors.length) throw new Error(`${errors[0]!.message}; values that cannot be read: ${errors.length}`);
   }
 
   /** What is stored under a key was written with a key or a provider that is no longer the first: write it anew. */
