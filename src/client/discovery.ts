@@ -88,6 +88,14 @@ export class Discovery {
     );
   }
 
+  /** Resources that a short name could mean too, after the one that `find` gives; none for a full name. */
+  lower(word: string): ApiResource[] {
+    const [first, ...others] = this.#named(word.toLowerCase());
+    if (!first?.shortNames.includes(word.toLowerCase())) return [];
+    const seen = new Set([qualifiedName(first)]);
+    return others.filter((r) => !seen.has(qualifiedName(r)) && seen.add(qualifiedName(r)));
+  }
+
   #named(name: string): ApiResource[] {
     const found = this.#byName.get(name) ?? [];
     const full = found.filter((r) => r.plural === name || r.singular === name);

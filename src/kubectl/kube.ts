@@ -1,5 +1,5 @@
 import type { Options, PatchType } from '../client/client.ts';
-import { type ApiResource, type Discovery, discover } from '../client/discovery.ts';
+import { type ApiResource, type Discovery, discover, qualifiedName } from '../client/discovery.ts';
 import type { Access } from '../client/kubeconfig.ts';
 import type { Rest } from '../client/rest.ts';
 import type { AnyObject, List, WatchEvent } from '../machinery/meta.ts';
@@ -33,6 +33,7 @@ export class Kube {
   /** `--namespace` was given: objects of other namespaces are refused. */
   readonly explicitNamespace: boolean;
   readonly #signal: AbortSignal;
+  readonly #warn: (text: string) => void;
   #discovery: Promise<Discovery> | undefined;
   constructor(options: {
     rest: Rest;
@@ -40,12 +41,14 @@ export class Kube {
     namespace: string;
     explicitNamespace: boolean;
     signal: AbortSignal;
+    warn?: (text: string) => void;
   }) {
     this.rest = options.rest;
     this.access = options.access;
     this.namespace = options.namespace;
     this.explicitNamespace = options.explicitNamespace;
     this.#signal = options.signal;
+    this.#warn = options.warn ?? (() => {});
   }
 
   discovery(): Promise<Discovery> {
@@ -60,8 +63,13 @@ export class Kube {
 
   /** What a word of the command line means. Throws a NoMatchError. */
   async resource(word: string): Promise<ApiResource> {
-    const found = (await this.discovery()).find(word);
+    const discovery = await this.discovery();
+    const found = discovery.find(word);
     if (!found) throw new NoMatchError(`the server doesn't have a resource type ${JSON.stringify(word)}`);
+    for (const other of discovery.lower(word))
+      this.#warn(
+        `short name ${JSON.stringify(word)} could also match lower priority resource ${qualifiedName(other)}`,
+      );
     return found;
   }
 

@@ -176,12 +176,14 @@ async function connect(
     ))!;
   closing.push(() => http.close());
   const colored = environment.stderr.isTerminal;
+  const warn = (text: string) =>
+    environment.stderr.write(`${colored ? '\x1b[33;1mWarning:\x1b[0m' : 'Warning:'} ${text}\n`);
   const rest: Rest = restTransport(http, {
     userAgent,
     onWarning(text) {
       if (warnings.includes(text)) return;
       warnings.push(text);
-      environment.stderr.write(`${colored ? '\x1b[33;1mWarning:\x1b[0m' : 'Warning:'} ${text}\n`);
+      warn(text);
     },
   });
   return new Kube({
@@ -190,6 +192,7 @@ async function connect(
     namespace: flags.namespace || access?.namespace || 'default',
     explicitNamespace: given.has('namespace') && flags.namespace !== '',
     signal: environment.signal,
+    warn,
   });
 }
 
