@@ -429,3 +429,13 @@ test('a list that was just made for somebody else is as true as a new one', asyn
   const later = await ask(maps);
   assert.ok(Number(later.json.metadata.resourceVersion) > Number(first.json.metadata.resourceVersion));
 });
+
+test('an answer that does not wait for the body comes all the same', async () => {
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  const headers = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+  for (const http2 of [false, true])
+    for (const length of [100, 100_000, 2_500_000]) {
+      const body = { spec: { nonResourceAttributes: { path: 'x'.repeat(length), verb: 'get' } } };
+      isStatus(await ask(path, { method: 'POST', body, headers, http2 }), 406);
+    }
+});

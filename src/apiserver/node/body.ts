@@ -47,8 +47,16 @@ export function readAll(request: Request, limit: number): Promise<Uint8Array> {
   });
 }
 
-/** Whether there is a body, and it has not come to its end. */
+/** A body that is no longer is taken in and thrown away: its connection serves the next request. */
+const smallBytes = 256 * 1024;
+
+/** Whether there is a body, it has not come to its end, and it is not worth waiting for. */
 export function isUnread(request: Request): boolean {
+  const announced = Number(request.headers['content-length'] ?? Number.NaN);
+  if (announced <= smallBytes) {
+    if (!request.readableEnded) request.resume();
+    return false;
+  }
   if ('stream' in request)
     return !(request.stream as { endAfterHeaders?: boolean }).endAfterHeaders && !request.readableEnded;
   const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
@@ -62,7 +70,10 @@ export const isLeft = (socket: object): boolean => left.has(socket);
 /** After an answer to a request that was not read whole: the rest is not waited for. */
 export function leaveUnread(request: Request, response: Response): void {
   if ('stream' in request) {
-    (response as Http2ServerResponse).stream?.close(0);
+    const { stream } = response as Http2ServerResponse;
+    // Closed before its answer is sent, a stream takes the answer along.
+    if (stream?.writableFinished) stream.close(0);
+    else stream?.once('finish', () => stream.close(0));
     return;
   }
   const { socket } = request;
