@@ -3,6 +3,7 @@ import type { ApiResource } from '../../client/discovery.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import type { Context } from '../command.ts';
 import { KubectlError } from '../errors.ts';
+import type { Place } from '../kube.ts';
 import { type DryRun, dryRunOption } from '../output.ts';
 import * as resources from '../resources.ts';
 import type { Info } from '../targets.ts';
@@ -28,6 +29,33 @@ const defaultPruned: ApiResource[] = [
   resources.persistentVolumes,
 ];
 
+/** What apply made in the namespaces of these objects, and what is there of the cluster, without those that are kept. */
+export async function* prunable(
+  context: Context,
+  infos: Info[],
+  kept: ReadonlySet<string | undefined>,
+): AsyncGenerator<Place & { object: AnyObject }> {
+  const kube = await context.kube();
+  const namespaces = new Set(infos.flatMap(({ namespace }) => (namespace ? [namespace] : [])));
+  const list = await prunedResources(context);
+  const places = [
+    ...[...namespaces].flatMap((namespace) =>
+      list.filter((r) => r.namespaced).map((resource) => ({ resource, namespace })),
+    ),
+    ...list.filter((r) => !r.namespaced).map((resource) => ({ resource, namespace: undefined })),
+  ];
+  for (const { resource, namespace } of places) {
+    const labelSelector = context.flags.selector || undefined;
+    const found = await kube.listAll(resource, namespace, { labelSelector, limit: 500 });
+    const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
+    for (const object of found.items) {
+      const { name, uid, annotations } = object.metadata;
+      if (!annotations?.[lastAppliedAnnotation] || kept.has(uid)) continue;
+      yield { resource, namespace, name: name!, object: { ...object, apiVersion, kind: resource.kind } };
+    }
+  }
+}
+
 export async function prune(
   context: Context,
   infos: Info[],
@@ -37,29 +65,16 @@ export async function prune(
 ): Promise<void> {
   const kube = await context.kube();
   const kept = new Set(applied.map((object) => object.metadata.uid));
-  const namespaces = new Set(infos.flatMap(({ namespace }) => (namespace ? [namespace] : [])));
-  const list = await prunedResources(context);
-  const pruneIn = async (resource: ApiResource, namespace: string | undefined) => {
-    const labelSelector = context.flags.selector || undefined;
-    const found = await kube.listAll(resource, namespace, { labelSelector, limit: 500 });
-    for (const object of found.items) {
-      if (!object.metadata.annotations?.[lastAppliedAnnotation] || kept.has(object.metadata.uid)) continue;
-      if (dryRun !== 'client') {
-        const place = { resource, namespace, name: object.metadata.name! };
-        const grace: number = context.flags['grace-period'];
-        await kube.delete(place, {
-          ...dryRunOption(dryRun),
-          propagationPolicy: propagationPolicy(context),
-          ...(grace >= 0 ? { gracePeriodSeconds: grace } : {}),
-        });
-      }
-      const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
-      say({ ...object, apiVersion, kind: resource.kind }, 'pruned');
-    }
-  };
-  for (const namespace of namespaces)
-    for (const resource of list.filter((r) => r.namespaced)) await pruneIn(resource, namespace);
-  for (const resource of list.filter((r) => !r.namespaced)) await pruneIn(resource, undefined);
+  const grace: number = context.flags['grace-period'];
+  for await (const { object, ...place } of prunable(context, infos, kept)) {
+    if (dryRun !== 'client')
+      await kube.delete(place, {
+        ...dryRunOption(dryRun),
+        propagationPolicy: propagationPolicy(context),
+        ...(grace >= 0 ? { gracePeriodSeconds: grace } : {}),
+      });
+    say(object, 'pruned');
+  }
 }
 
 async function prunedResources(context: Context): Promise<ApiResource[]> {

@@ -3,6 +3,7 @@ import { isConflict, isNotFound } from '../../machinery/status.ts';
 import { type Context, command } from '../command.ts';
 import { describeError, KubectlError, throwAll, UsageError } from '../errors.ts';
 import { type FlagValues, flag } from '../flags.ts';
+import type { Place } from '../kube.ts';
 import { filenameFlags } from '../manifests.ts';
 import { withoutManagedFields } from '../output.ts';
 import { join } from '../paths.ts';
@@ -20,6 +21,10 @@ const flags = {
   concurrency: flag.int('Accepted for compatibility.', { default: 1 }),
   'field-manager': flag.string('Name of the manager used to track field ownership.'),
   'force-conflicts': flag.bool('If true, server-side apply will force the changes against conflicts.'),
+  prune: flag.bool('Include resources that would be deleted by pruning.'),
+  'prune-allowlist': flag.stringArray(
+    'Overwrite the default allowlist with <group/version/kind> for --prune.',
+  ),
   selector: selectorFlag,
   'server-side': flag.bool('If true, apply runs in the server instead of the client.'),
   'show-managed-fields': flag.bool('If true, include managed fields in the diff.'),
@@ -69,16 +74,25 @@ async function run(context: DiffContext): Promise<number> {
   const live = await files.temporaryDirectory('LIVE-');
   const merged = await files.temporaryDirectory('MERGED-');
   try {
-    for (const target of targets) {
-      if (target.type !== 'object' || !matchesSelector(f.selector, target.object)) continue;
-      const found = await versionsOf(context, target);
+    const infos = targets.filter(
+      (target): target is typeof target & { type: 'object' } =>
+        target.type === 'object' && matchesSelector(f.selector, target.object),
+    );
+    const kept = new Set<string | undefined>();
+    for (const info of infos) {
+      const found = await versionsOf(context, info);
+      kept.add(found.live?.metadata.uid);
       const [from, to] = shown(context, found);
-      const { group, version, kind } = target.resource;
-      const name = `${group ? `${group}.` : ''}${version}.${kind}.${target.namespace ?? ''}.${target.name}`;
-      await files.write(join(live, name), from ? goYaml(from) : '', 0o700);
-      await files.write(join(merged, name), goYaml(to), 0o700);
+      await files.write(join(live, fileName(info)), from ? goYaml(from) : '', 0o700);
+      await files.write(join(merged, fileName(info)), goYaml(to), 0o700);
     }
     throwAll(errors);
+    // What is pruned is on the one side only.
+    if (f.prune)
+      for await (const gone of (await import('./apply-prune.ts')).prunable(context, infos, kept)) {
+        const [, object] = shown(context, { live: undefined, merged: gone.object });
+        await files.write(join(live, fileName(gone)), goYaml(object), 0o700);
+      }
     const [program, ...options] = diffProgram(environment.env.KUBECTL_EXTERNAL_DIFF);
     await environment.stdout.drained();
     return await runProgram(context, program!, [...options, live, merged]);
@@ -87,6 +101,9 @@ async function run(context: DiffContext): Promise<number> {
     await files.remove(merged);
   }
 }
+
+const fileName = ({ resource: { group, version, kind }, namespace = '', name }: Place): string =>
+  `${group ? `${group}.` : ''}${version}.${kind}.${namespace}.${name}`;
 
 /** A program and its arguments; what could be taken for anything but an option is left out. */
 function diffProgram(external: string | undefined): string[] {

@@ -125,6 +125,11 @@ const history = command({
     for (const info of infos) {
       const revisions = await revisionsOf(kube, info);
       const one = f.revision ? revisions.find((r) => r.number === f.revision) : undefined;
+      if (!f.output && f.template) {
+        // A template alone is for the object, not for its revisions.
+        (await objectPrinter(context.environment, f))(info.object, out);
+        continue;
+      }
       if (f.output) {
         const print = await objectPrinter(context.environment, f);
         if (f.revision && !one) throw new KubectlError('unable to find the specified revision');

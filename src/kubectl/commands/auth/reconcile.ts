@@ -42,17 +42,20 @@ export const reconcile = command({
     const { targets, errors } = await resolveTargets(context, {
       filename: f.filename,
       recursive: f.recursive,
+      check({ apiVersion = '', kind }) {
+        // Other kinds are passed over below; other versions of these are not understood.
+        if (/^rbac\.authorization\.k8s\.io\/(?!v1$)/.test(apiVersion))
+          throw new KubectlError(
+            `only rbac.authorization.k8s.io/v1 is supported: not *${apiVersion.split('/')[1]}.${kind}`,
+          );
+      },
     });
     if (errors.length) throw errors[0];
     const kube = await context.kube();
     const dryRun = dryRunOf(context);
     const print = await changePrinter(context, dryRun);
     for (const target of targets) {
-      if (target.type !== 'object') continue;
-      if (target.resource.group !== 'rbac.authorization.k8s.io')
-        throw new KubectlError(
-          `only rbac.authorization.k8s.io/v1 is supported: not ${target.object.apiVersion}, Kind=${target.object.kind}`,
-        );
+      if (target.type !== 'object' || target.resource.group !== 'rbac.authorization.k8s.io') continue;
       const result = await reconciled(kube, target, f);
       if (result.write && dryRun !== 'client') await result.write(dryRunOption(dryRun));
       print(result.object, 'reconciled');
