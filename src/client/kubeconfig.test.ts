@@ -81,6 +81,15 @@ test('the command line counts more than the files', () => {
   assert.deepEqual([tokened.token, tokened.exec], ['other', undefined]);
 });
 
+test('groups are asked for with a user only', () => {
+  const config = { contexts: [], clusters: [], users: [], 'current-context': '' } as never;
+  assert.throws(
+    () => chooseAccess(config, { 'as-group': ['g'] }),
+    /requesting uid, groups or user-extra for {2}without impersonating a user/,
+  );
+  assert.deepEqual(chooseAccess(config, { as: 'u', 'as-group': ['g'] }).user['as-groups'], ['g']);
+});
+
 test('what is named and not there is told', () => {
   const config = mergeKubeconfigs([home]);
   const says = (overrides: Parameters<typeof chooseAccess>[1], message: string) =>

@@ -167,6 +167,10 @@ export function chooseAccess(config: Kubeconfig, overrides: Overrides = {}): Acc
   if (overrides.user && !config.users.some((u) => u.name === overrides.user))
     throw new KubeconfigError(`auth info "${overrides.user}" does not exist`);
   override(cluster, user, overrides);
+  if (!user.as && (user['as-uid'] || user['as-groups']?.length || user['as-user-extra']))
+    throw new KubeconfigError(
+      `requesting uid, groups or user-extra for ${userName ?? ''} without impersonating a user`,
+    );
   return { cluster, user, namespace: overrides.namespace || context?.namespace || undefined, context: name };
 }
 
