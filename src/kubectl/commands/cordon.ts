@@ -14,7 +14,7 @@ export async function nodesNamed(context: Context, usage: string): Promise<Info[
   const { infos, errors } = await objectsOf(
     context,
     f.selector
-      ? { args: ['nodes'], selector: f.selector }
+      ? { args: ['nodes'], selector: f.selector, chunkSize: f['chunk-size'] ?? 500 }
       : { args: args.map((arg) => arg.replace(/^(nodes?|no)\//, '')), defaultType: 'nodes' },
   );
   if (errors.length) throw errors[0];
