@@ -33,7 +33,8 @@ export async function build() {
   try {
     const { default: library } = await import(pathToFileURL(esbuild).href);
     await library.build({
-      entryPoints: [source],
+      // The program, and what runs in threads of its own.
+      entryPoints: { main: source, 'yaml-worker': join(root, 'src', 'apiserver', 'node', 'yaml-worker.ts') },
       outdir,
       absWorkingDir: root,
       bundle: true,

@@ -13,6 +13,7 @@ import type { Kind } from '../machinery/kind.ts';
 import type { Log } from '../machinery/log.ts';
 import type { Store } from '../machinery/store.ts';
 import { noTrace, type Tracer } from '../machinery/trace.ts';
+import type { ParseYaml } from '../machinery/yaml.ts';
 import { admissionChain } from './admission/index.ts';
 import { type Aggregation, startAggregation } from './aggregation/aggregation.ts';
 import { RemoteOpenAPI } from './aggregation/remote-openapi.ts';
@@ -61,6 +62,8 @@ export interface ApiServerOptions extends ServiceRanges {
   issuer: string;
   /** Opens connections to webhooks and extension servers, and is closed with the server; without it there are none. */
   sender?: Sender;
+  /** Reads long YAML without holding up others; without it, it is read in place. */
+  parseYaml?: ParseYaml;
   /** What `kubectl explain` says of types; without it there is little. */
   descriptions?: () => Texts | undefined;
   /** Requests that are served at once, but for exempt ones: reading and writing ones together (600 unless told). */

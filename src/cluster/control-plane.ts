@@ -15,6 +15,7 @@ import { nodeCiphers } from '../apiserver/node/ciphers.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
 import { shutDown } from '../apiserver/node/shutdown.ts';
+import { yamlInThread } from '../apiserver/node/yaml.ts';
 import type { ClientIdentity } from '../apiserver/outbound/outbound.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
@@ -74,6 +75,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     serviceCIDR: config.serviceCIDR,
     nodePorts: '30000-32767',
     sender: nodeSender(),
+    parseYaml: yamlInThread(),
     maxInFlight: (settings.maxRequestsInflight ?? 400) + (settings.maxMutatingRequestsInflight ?? 200),
     ...(settings.audit ? { audit: auditFrom(settings.audit, log.child({ component: 'audit' })) } : {}),
     ...{ requestHeader, proxyIdentity, clientCA: certificates.ca.cert },

@@ -32,7 +32,7 @@ export function checkFields(
   options: CheckOptions = {},
 ): FieldCheck {
   const node = schemaNode(schemas, typeId);
-  const walk = new Walk(options.prune ?? true, options.types ?? true);
+  const walk = new Walk(schemas, options.prune ?? true, options.types ?? true);
   if (node?.struct) walk.struct(object, node.struct, options.types ?? true, true);
   return { unknown: walk.unknown, errors: walk.errors };
 }
@@ -53,10 +53,12 @@ class Walk {
   readonly errors: string[] = [];
   readonly #path: (string | number)[] = [];
   #struct = '';
+  readonly #schemas: SchemaTable;
   readonly #prune: boolean;
   readonly #types: boolean;
 
-  constructor(prune: boolean, types: boolean) {
+  constructor(schemas: SchemaTable, prune: boolean, types: boolean) {
+    this.#schemas = schemas;
     this.#prune = prune;
     this.#types = types;
   }
@@ -100,8 +102,20 @@ class Walk {
       case 'map':
         return this.#map(value, node, key, types);
       default:
-        return value;
+        return types && node.type.startsWith(schemaUnion) ? this.#schemaOr(value, node, key) : value;
     }
+  }
+
+  /** A schema, or what `JSONSchemaPropsOrBool` and its like say may stand in its place. */
+  #schemaOr(value: any, node: SchemaNode, key: string | number): any {
+    const schema = schemaNode(this.#schemas, schemaType)!;
+    const other = node.type.slice(schemaUnion.length);
+    if (!Array.isArray(value)) {
+      if (typeof value === 'object') return this.#value(value, schema, key, true);
+      return other === 'Bool' && typeof value === 'boolean' ? value : this.#mismatch(value, node, key);
+    }
+    if (other === 'Bool') return this.#mismatch(value, node, key);
+    return this.#list(value, { ...node, element: other === 'Array' ? schema : textNode }, key, true);
   }
 
   #list(value: any, node: SchemaNode, key: string | number, types: boolean): any {
@@ -238,6 +252,13 @@ class Walk {
     return path;
   }
 }
+
+const schemaType = 'apiextensions.v1.JSONSchemaProps';
+const schemaUnion = `${schemaType}Or`;
+const textNode: SchemaNode = {
+  ...{ shape: 'scalar', scalar: 'string', type: 'string', atomic: true, required: false, nullable: false },
+  ...{ patchMerge: false, patchReplace: false, patchRetainKeys: false },
+};
 
 const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const microTimeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;

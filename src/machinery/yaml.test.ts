@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseYaml } from './yaml.ts';
+import type { StatusError } from './status.ts';
+import { parseFirstYaml, parseYaml } from './yaml.ts';
 
 const scalars: [string, unknown][] = [
   ['1', 1],
@@ -39,7 +40,6 @@ const scalars: [string, unknown][] = [
   ['yes', true],
   ['off', false],
   ['~', null],
-  ['.inf', Number.POSITIVE_INFINITY],
   ['!!str 12', '12'],
   ['!!int "12"', 12],
 ];
@@ -49,3 +49,32 @@ for (const [text, value] of scalars) {
     assert.deepEqual(parseYaml(`[${text}]`), [value]);
   });
 }
+
+test('what would cost too much, and numbers that JSON does not have, are refused early', () => {
+  const began = performance.now();
+  const refusals: [string, RegExp][] = [
+    ['a: .inf', /unsupported value/],
+    ['- '.repeat(30_000), /exceeded max depth/],
+    [`a: ${'['.repeat(20_000)}`, /exceeded max depth/],
+    [`${'[['.repeat(600)}${']]'.repeat(600)}`, /exceeded max depth/],
+    ['a: &a [*a]', /./],
+    [`a: &a ${'x'.repeat(100_000)}\nb: [${'*a,'.repeat(900)}]`, /excessive aliasing/],
+    [Array.from({ length: 6000 }, (_, i) => `- &a${i} x\n- *a${i}`).join('\n'), /excessive aliasing/],
+    [
+      [
+        'a0: &a0 [x,x,x,x,x,x,x,x,x]',
+        ...Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i},`.repeat(9)}]`),
+      ].join('\n'),
+      /alias/i,
+    ],
+    [`a: ${'!!str '.repeat(10_000)}x`, /line 1/],
+  ];
+  for (const [text, why] of refusals)
+    assert.throws(
+      () => parseYaml(text),
+      (error: StatusError) => error.code === 400 && why.test(error.message),
+      text.slice(0, 40),
+    );
+  assert.deepEqual(parseFirstYaml(`${'---\n'.repeat(3)}a: 1\n${'---\n'.repeat(500_000)}`)?.value, { a: 1 });
+  assert.ok(performance.now() - began < 10_000);
+});

@@ -1,10 +1,11 @@
 // YAML as Kubernetes reads and writes it: version 1.1 booleans (yes, on), no dates, sorted keys.
 import {
+  Composer,
   type Document,
   isAlias,
   isScalar,
   LineCounter,
-  parseAllDocuments,
+  Parser,
   type Scalar,
   type ScalarTag,
   stringify,
@@ -56,12 +57,20 @@ export interface YamlDocument {
   duplicates: string[];
 }
 
+/** Parses the first document of a text elsewhere, where it does not hold up others. Rejects with 400. */
+export type ParseYaml = (text: string) => Promise<YamlDocument | undefined>;
+
 /** Every document of a text, empty ones left out. Throws 400 with the line where the text is no YAML. */
-export function parseYamlDocuments(text: string): YamlDocument[] {
-  const found: YamlDocument[] = [];
+export const parseYamlDocuments = (text: string): YamlDocument[] => [...yamlDocuments(text)];
+
+/** The first document that is not empty; what follows is not looked at. Throws 400. */
+export const parseFirstYaml = (text: string): YamlDocument | undefined =>
+  yamlDocuments(text, 100).next().value;
+
+/** Reads one after the other, `most` at most: what nobody asks for is not parsed. */
+function* yamlDocuments(text: string, most = Number.POSITIVE_INFINITY): Generator<YamlDocument, undefined> {
   const lineCounter = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    lineCounter,
+  const composer = new Composer({
     version: '1.1',
     merge: true,
     uniqueKeys: false,
@@ -70,8 +79,9 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
     customTags,
     logLevel: 'silent',
   });
-  if (!Array.isArray(documents)) return found;
-  for (const document of documents) {
+  let met = 0;
+  for (const document of composer.compose(new Parser(lineCounter.addNewLine).parse(text))) {
+    if (++met > most) return;
     const [error] = document.errors;
     if (error) {
       // Nested too deep, it says that it has no stack left.
@@ -96,9 +106,8 @@ export function parseYamlDocuments(text: string): YamlDocument[] {
       },
     });
     const said = lines.length ? [`yaml: unmarshal errors:\n  ${lines.join('\n  ')}`] : [];
-    found.push({ value, duplicates: said });
+    yield { value, duplicates: said };
   }
-  return found;
 }
 
 const wrong = (why: string): StatusError => badRequest(`error converting YAML to JSON: yaml: ${why}`);

@@ -1,5 +1,6 @@
 import { inProcessTransport } from '../apiserver/in-process.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
+import { yamlInThread } from '../apiserver/node/yaml.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
 import { createInformers } from '../client/informer.ts';
@@ -54,6 +55,7 @@ export async function startControlPlane(
     serviceCIDR: options.serviceCIDR ?? '10.96.0.0/16',
     nodePorts: options.nodePorts ?? '30000-32767',
     sender: nodeSender(),
+    parseYaml: yamlInThread(),
     ...options.api,
   });
   const clientFor = (name: string, groups: string[] = []) =>

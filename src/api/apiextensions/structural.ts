@@ -11,7 +11,7 @@ type Level = 'root' | 'item' | 'field';
 export const itemsOf = ({ items }: Schema): Schema | undefined => (Array.isArray(items) ? undefined : items);
 /** The schema of further properties; undefined also where anything goes. */
 export const additionalOf = ({ additionalProperties: more }: Schema): Schema | undefined =>
-  typeof more === 'object' ? more : undefined;
+  typeof more === 'object' && more ? more : undefined;
 
 /** Why a schema is not structural; [] when it is. */
 export const structuralErrors = (schema: Schema, path: FieldPath): FieldError[] =>

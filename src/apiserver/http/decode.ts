@@ -10,7 +10,7 @@ import { duplicateKeys, parseJson } from '../../machinery/json.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { openEnvelope } from '../../machinery/protobuf/kubernetes.ts';
 import { badRequest, field, invalid, isStatusError, unsupportedMediaType } from '../../machinery/status.ts';
-import { parseYamlDocuments } from '../../machinery/yaml.ts';
+import { type ParseYaml, parseFirstYaml, type YamlDocument } from '../../machinery/yaml.ts';
 import type { Context } from '../context.ts';
 import type { Registry } from '../registry/registry.ts';
 
@@ -22,19 +22,28 @@ export interface Decoded {
   duplicates: () => string[];
 }
 
+/** Characters of YAML that are read in no time; longer texts are given to a thread where there is one. */
+const longYaml = 32 * 1024;
+
+const fromYaml = (document: YamlDocument | undefined): Decoded => ({
+  value: document?.value ?? null,
+  duplicates: () => document?.duplicates ?? [],
+});
+
 /** Reads a body by its media type. Throws 400 for what cannot be read, 415 for what is not known. */
 export function decodeBody(
   bytes: Uint8Array,
   contentType: string | undefined,
   typeOf: (apiVersion: string, kind: string) => string | undefined,
-): Decoded {
+  parseYaml?: ParseYaml,
+): Decoded | Promise<Decoded> {
   const type = (contentType ?? 'application/json').split(';')[0]!.trim().toLowerCase();
   if (!bytes.length) return { value: undefined, duplicates: () => [] };
   if (type === 'application/yaml' || type === 'application/apply-patch+yaml') {
     const source = text.decode(bytes);
     if (/^\s*\{/.test(source)) return json(source);
-    const documents = parseYamlDocuments(source);
-    return { value: documents[0]?.value ?? null, duplicates: () => documents[0]?.duplicates ?? [] };
+    if (parseYaml && source.length > longYaml) return parseYaml(source).then(fromYaml);
+    return fromYaml(parseFirstYaml(source));
   }
   if (type === '' || type === 'application/json' || type === '*/*' || type.endsWith('+json'))
     return json(text.decode(bytes));

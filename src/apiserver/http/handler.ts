@@ -148,9 +148,9 @@ async function decodeAndPerform({ server, exchange, context, call }: Step): Prom
 
 function decoded(server: ApiServer, context: Context, bytes: Uint8Array, contentType: string | undefined) {
   try {
-    return decodeBody(bytes, contentType, (apiVersion, kind) =>
-      typeIdOf(server.registry.scheme, apiVersion, kind),
-    );
+    const { registry, options } = server;
+    const typeOf = (apiVersion: string, kind: string) => typeIdOf(registry.scheme, apiVersion, kind);
+    return decodeBody(bytes, contentType, typeOf, options.parseYaml);
   } catch (error) {
     const plain = context.verb === 'create' || context.verb === 'update';
     if (!plain || (context.subresource && context.subresource !== 'status')) throw error;
@@ -167,7 +167,8 @@ async function readBody(server: ApiServer, exchange: Exchange, context: Context)
     if (!context.patchType) throw unsupportedMediaType(Object.keys(patchTypes));
   }
   const bytes = await exchange.body(maxBody);
-  const { value, duplicates } = decoded(server, context, bytes, contentType);
+  const read = decoded(server, context, bytes, contentType);
+  const { value, duplicates } = read instanceof Promise ? await read : read;
   if (context.verb === 'delete' || context.verb === 'deletecollection') {
     context.options = deleteOptions(context.options, deletionBody(server, value));
     return undefined;
