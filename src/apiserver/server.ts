@@ -60,6 +60,8 @@ export interface ApiServerOptions extends ServiceRanges {
   staticTokens?: Map<string, User>;
   /** `https://kubernetes.default.svc.cluster.local` */
   issuer: string;
+  /** Issuers whose tokens are believed, too. */
+  otherIssuers?: string[];
   /** Opens connections to webhooks and extension servers, and is closed with the server; without it there are none. */
   sender?: Sender;
   /** Reads long YAML without holding up others; without it, it is read in place. */
@@ -164,8 +166,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     caches.of(kind)?.get(path)?.object as T | undefined;
   const tokens = await tokenAuthority(
     options.tokenKeys,
-    options.issuer,
-    [options.issuer],
+    [options.issuer, ...(options.otherIssuers ?? [])],
+    [options.issuer, ...(options.otherIssuers ?? [])],
     {
       serviceAccount: (ns, name) =>
         object(`/registry/serviceaccounts/${ns}/${name}`, scheme.resource('', 'v1', 'serviceaccounts')!.kind),

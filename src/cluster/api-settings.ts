@@ -12,8 +12,38 @@ export interface ApiServerSettings {
   shutdownDelayMs?: number;
   audit?: AuditSettings;
   requestHeader?: RequestHeaderSettings;
+  /** How long events are kept. */
+  eventTtlMs?: number;
+  sharing?: SharingSettings;
+  kubelet?: KubeletSettings;
   /** PEM files: what it shows of itself to the servers of aggregated APIs, instead of what it makes itself. */
   proxyClient?: { certFile: string; keyFile: string };
+}
+
+/** What several servers of one cluster have in common, and how each is known. */
+export interface SharingSettings {
+  /** The address that others are told, for the endpoints of the Service `kubernetes`. */
+  advertiseAddress?: string;
+  /** Whether the endpoints of the Service `kubernetes` are kept. */
+  endpointReconciler: 'lease' | 'none';
+  /** Where authorities and the key of tokens are; made there when they are missing. */
+  certDir?: string;
+  /** PEM files. */
+  clientCAFile?: string;
+  serving?: { certFile: string; keyFile: string };
+  /** The first signs tokens; those of all are believed. */
+  issuers: string[];
+  signingKeyFile?: string;
+  /** Keys with which tokens may be signed, too. */
+  keyFiles: string[];
+  etcd: { caFile?: string; certFile?: string; keyFile?: string };
+}
+
+export interface KubeletSettings {
+  /** PEM files: who we are to kubelets, instead of a certificate of our own making; and who vouches for them. */
+  client?: { certFile: string; keyFile: string };
+  caFile?: string;
+  addressTypes?: string[];
 }
 
 export interface AuditSettings {

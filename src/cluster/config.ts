@@ -1,4 +1,5 @@
 import type { ApiServerSettings } from './api-settings.ts';
+import type { LeaderElectionSettings } from './election.ts';
 
 /** Everything that a cluster is started with. */
 export interface ClusterConfig {
@@ -19,6 +20,8 @@ export interface ClusterConfig {
   clusterDomain: string;
   /** What the API server does beyond its defaults. */
   apiServer?: ApiServerSettings;
+  /** Whether controllers and scheduler run in one of several processes only; undefined: they run here. */
+  leaderElection?: LeaderElectionSettings | undefined;
   /** The user's own kubeconfig, into which a context is merged; undefined: none is. */
   userKubeconfig: string | undefined;
 }

@@ -1,12 +1,14 @@
 import { hostname } from 'node:os';
 import { pods } from '../api/core/pod.ts';
 import type { Connector, PathHandler } from '../apiserver/http/handler.ts';
+import type { ApiServer } from '../apiserver/server.ts';
 import type { Informers } from '../client/client.ts';
 import { type Kubelet, startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
 import { containerdImageMounts } from '../kubelet/node/image-mounts.ts';
+import { serveKubelet } from '../kubelet/node/server.ts';
 import type { Log } from '../machinery/log.ts';
-import { notFound } from '../machinery/status.ts';
+import { notFound, serviceUnavailable } from '../machinery/status.ts';
 import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
 import type { Explanation } from '../scheduler/explain.ts';
@@ -26,13 +28,15 @@ import {
   startRuntime,
 } from './node/real-node.ts';
 import { openStore } from './node/store.ts';
-import { kubeletConnections, streams } from './node/streams.ts';
+import { eitherOf, kubeletConnections, remoteKubelets, streams } from './node/streams.ts';
 import { type NodeServices, startNodeServices } from './node-services.ts';
 import { wherryPaths } from './paths.ts';
 import { simulatedNodes } from './simulated-nodes.ts';
 import { type ClusterStatus, statusOf } from './status.ts';
-import { kubernetesService, publishRanges, publishService } from './system-services.ts';
+import { publishRanges } from './system-services.ts';
 import { version } from './version.ts';
+
+const kubeletPort = 10250;
 
 /** Tells the user what is happening, a line each. */
 export type Progress = (line: string) => void;
@@ -78,14 +82,17 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
     // containerd needs a while, and nothing of the control plane: it starts beside.
     const starting = network && startRuntime(config, network, log);
     starting?.catch(() => {});
-    const store = await openStore(config.store, paths.etcd);
+    const { sharing } = config.apiServer ?? {};
+    const store = await openStore(config.store, paths.etcd, sharing?.etcd, progress);
     undo.push(() => store.close());
 
     const kubelets = new Map<string, Kubelet>();
-    const connections = kubeletConnections(kubelets);
     const connectors: Connector[] = [];
     const extra: PathHandler[] = [wherryPaths(() => cluster)];
-    const certificates = await certificatesIn(paths.pki, systemClock.now());
+    const certificates = await certificatesIn(paths.pki, systemClock.now(), sharing?.certDir);
+    let serving: ApiServer | undefined;
+    const elsewhere = await remoteKubelets(() => serving, certificates, config.apiServer?.kubelet);
+    const connections = eitherOf(kubeletConnections(kubelets), elsewhere);
     const address = network?.nodeIP;
     const link = streams(connections);
     const api = await startApi({
@@ -100,6 +107,7 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       addresses: [...config.bindAddresses, ...(address ? [address] : [])],
       hosts: [nodeNameOf(), ...(address ? [address] : [])],
     });
+    serving = api.server;
     connectors.push(...link.connect(api.server));
     undo.push(() => api.close());
 
@@ -127,13 +135,17 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
     const informers = sharedInformers(api, log);
     const ended = new AbortController();
     undo.push(() => ended.abort());
-    const controllers = await startControllers(api, certificates, log, trace, informers);
+    const controllers = await startControllers(
+      api,
+      certificates,
+      log,
+      trace,
+      informers,
+      config.leaderElection,
+    );
     undo.push(async () => controllers[Symbol.asyncDispose]());
     const admins = api.clientFor('system:apiserver', ['system:masters']);
-    await Promise.all([
-      publishRanges(admins, config),
-      publishService(admins, kubernetesService(config, address ?? '127.0.0.1')),
-    ]);
+    await publishRanges(admins, config);
     informers.start(ended.signal);
     progress('controller manager, scheduler: started');
 
@@ -156,6 +168,16 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       const kubelet = await realKubelet({ config, api, informers, log, trace }, network, real);
       kubelets.set(nodeNameOf(), kubelet);
       undo.push(() => kubelet.stop());
+      // For API servers in other processes, and whoever measures.
+      const host = network.nodeIP;
+      const pair = await certificates.certificate('kubelet-server', {
+        ...{ commonName: `system:node:${nodeNameOf()}`, organizations: ['system:nodes'] },
+        hosts: [nodeNameOf(), host],
+      });
+      const kubeletServer = await serveKubelet({
+        ...{ api: kubelet.api, log, host, port: kubeletPort, ...pair, clientCA: certificates.ca.cert },
+      });
+      undo.push(async () => kubeletServer[Symbol.asyncDispose]());
       progress(
         `node ${nodeNameOf()}: kubelet, containerd${real.containerd.adopted ? ' (still running, taken over)' : ''}, kube-proxy, DNS`,
       );
@@ -181,6 +203,8 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       async why(namespace, name) {
         const pod = informers(pods).get(name, namespace);
         if (!pod) throw notFound(pods, name);
+        if (!controllers.scheduler)
+          throw serviceUnavailable('the scheduler of another process leads: ask there');
         return controllers.scheduler.explain(pod);
       },
       ready: (signal) => whenReady(kubelets, services, signal),

@@ -30,15 +30,6 @@ export interface SystemService {
   labels: Record<string, string>;
 }
 
-export const kubernetesService = (config: ClusterConfig, address: string): SystemService => ({
-  namespace: 'default',
-  name: 'kubernetes',
-  clusterIP: addressIn(config.serviceCIDR, 1),
-  address,
-  ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: config.apiPort }],
-  labels: { component: 'apiserver', provider: 'kubernetes' },
-});
-
 export const dnsService = (config: ClusterConfig, address: string, port: number): SystemService => ({
   namespace: 'kube-system',
   name: 'kube-dns',

@@ -4,6 +4,8 @@ import { requestHeaderDefaults } from '../apiserver/authn/request-header.ts';
 import type { ApiServerSettings, AuditSettings } from '../cluster/api-settings.ts';
 import { type HistoryWindow, parseWindow } from '../machinery/history.ts';
 import { UserError } from './command.ts';
+import { durationMs } from './duration.ts';
+import { sharingFlags, sharingSettings } from './sharing-flags.ts';
 
 interface ApiFlag {
   name: string;
@@ -106,6 +108,7 @@ export const apiFlags: ApiFlag[] = [
     help: 'what it shows of itself to the servers of aggregated APIs (default: one of its own)',
   },
   { name: 'proxy-client-key-file', value: 'FILE', help: 'the key of that certificate' },
+  ...sharingFlags,
 ];
 
 type Flags = Record<string, string | boolean | undefined>;
@@ -138,6 +141,7 @@ export function apiSettings(given: object): ApiServerSettings {
     maxRequestsInflight: whole('max-requests-inflight'),
     maxMutatingRequestsInflight: whole('max-mutating-requests-inflight'),
     shutdownDelayMs: duration('shutdown-delay-duration'),
+    ...sharingSettings({ text, file, duration }),
     ...(file('encryption-provider-config') ? { encryptionConfig: file('encryption-provider-config')! } : {}),
     ...(text('history') ? { history: historyWindow(text('history')!) } : {}),
     ...(audit ? { audit } : {}),
@@ -198,15 +202,4 @@ function auditSettings({ text, file, whole, duration }: Reader): AuditSettings |
     webhookMaxWaitMs: duration('audit-webhook-batch-max-wait'),
     webhookInitialBackoffMs: duration('audit-webhook-initial-backoff'),
   };
-}
-
-const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** `1m30s`, `500ms`, `0`. */
-function durationMs(name: string, text: string): number {
-  if (text === '0') return 0;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (!parts.length || parts.map(([part]) => part).join('') !== text)
-    throw new UserError(`--${name} takes a duration such as 10s or 1m30s, not "${text}".`, 2);
-  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * units[unit!]!, 0);
 }

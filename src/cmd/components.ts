@@ -3,20 +3,25 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import { tokenAuthority } from '../apiserver/authn/service-account.ts';
+import type { Connector } from '../apiserver/http/handler.ts';
+import type { ApiServer } from '../apiserver/server.ts';
 import { createInformers } from '../client/informer.ts';
 import { transportFrom } from '../client/node/kubeconfig.ts';
 import { createClient } from '../client/typed.ts';
-import { startApi } from '../cluster/control-plane.ts';
+import { startApi, together } from '../cluster/control-plane.ts';
+import { elect, type LeaderElectionSettings } from '../cluster/election.ts';
 import { certificatesIn } from '../cluster/node/certificates.ts';
 import { writeKubeconfig } from '../cluster/node/kubeconfig.ts';
 import { lineLog, systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
+import { openStore } from '../cluster/node/store.ts';
+import { remoteKubelets, streams } from '../cluster/node/streams.ts';
+import { tokenKeysFrom } from '../cluster/node/token-keys.ts';
 import { startControllerManager } from '../controller-manager/start.ts';
 import { connectRuntime } from '../cri/node/containerd-client.ts';
 import { cniBinDir } from '../cri/node/install.ts';
 import { dnsSockets } from '../dns/node/sockets.ts';
 import { startDns } from '../dns/start.ts';
 import { embeddedStore, takeOverFormat1 } from '../etcd/node/embedded.ts';
-import { remoteStore } from '../etcd/node/grpc-client.ts';
 import { startEtcdServer } from '../etcd/node/grpc-server.ts';
 import { iptables } from '../kube-proxy/node/iptables.ts';
 import { simulated } from '../kube-proxy/simulated.ts';
@@ -28,6 +33,7 @@ import { Trace } from '../machinery/trace.ts';
 import { startScheduler } from '../scheduler/start.ts';
 import { apiFlags, apiSettings } from './api-flags.ts';
 import { type FlagHelp, type FlagSpecs, type Subcommand, subcommand, UserError } from './command.ts';
+import { leaderFlags, leaderSettings } from './leader-flags.ts';
 import { placeOf } from './place.ts';
 
 const log = lineLog((line) => void process.stderr.write(line));
@@ -64,6 +70,33 @@ async function connected(kubeconfig: string | undefined, component: string) {
     go: () => informers.start(ended.signal),
     stop: { [Symbol.asyncDispose]: async () => ended.abort() } as AsyncDisposable,
   };
+}
+
+type Common = Awaited<ReturnType<typeof connected>>['common'];
+
+/** Runs a component here, or, where several processes have it, whenever this one leads. */
+async function lead(
+  name: string,
+  kubeconfig: string | undefined,
+  election: LeaderElectionSettings | undefined,
+  start: (common: Common) => Promise<AsyncDisposable>,
+): Promise<number> {
+  const component = name.replace('kube-', '');
+  /** Each term begins with caches of its own. */
+  const term = async (): Promise<AsyncDisposable> => {
+    const { common, go, stop } = await connected(kubeconfig, component);
+    const running = await start(common);
+    go();
+    return {
+      async [Symbol.asyncDispose]() {
+        await running[Symbol.asyncDispose]();
+        await stop[Symbol.asyncDispose]();
+      },
+    };
+  };
+  if (!election) return serve([await term()]);
+  const { client, log: its } = (await connected(kubeconfig, component)).common;
+  return serve([elect(name, term, election, { client, log: its })]);
 }
 
 type Flags = Record<string, string | undefined>;
@@ -126,32 +159,34 @@ export const apiserver = component(
       help: 'addresses of services',
       default: '10.96.0.0/16',
     },
-    { name: 'etcd-servers', value: 'URLS', help: 'an etcd cluster, instead of the data directory' },
-    { name: 'etcd-cafile', value: 'FILE', help: 'authority of its certificates' },
-    { name: 'etcd-certfile', value: 'FILE', help: 'certificate that etcd knows this server by' },
-    { name: 'etcd-keyfile', value: 'FILE', help: 'its key' },
+    {
+      name: 'etcd-servers',
+      value: 'URLS',
+      help: 'an etcd cluster, instead of the data directory: its members, with commas between',
+    },
     ...apiFlags,
   ],
   async (flags) => {
     const apiServer = apiSettings(flags);
     const place = placeOf({ name: flags.name!, 'data-dir': flags['data-dir'] });
-    const certificates = await certificatesIn(join(place.dataDir, 'pki'), systemClock.now());
+    const { sharing, kubelet: kubeletSettings } = apiServer;
+    const pki = join(place.dataDir, 'pki');
+    const certificates = await certificatesIn(pki, systemClock.now(), sharing?.certDir);
     const servers = flags['etcd-servers'];
-    if (!servers) await takeOverFormat1(join(place.dataDir, 'etcd'));
-    const pem = (name: string) => (flags[name] ? Buffer.from(text(flags[name])) : undefined);
-    const store = servers
-      ? await remoteStore({
-          endpoints: servers.split(','),
-          tls: { ca: pem('etcd-cafile'), cert: pem('etcd-certfile'), key: pem('etcd-keyfile') },
-        })
-      : embeddedStore(join(place.dataDir, 'etcd'));
+    const kind = servers ? (`etcd=${servers}` as const) : 'embedded';
+    const say = (line: string) => void process.stderr.write(`${line}\n`);
+    const store = await openStore(kind, join(place.dataDir, 'etcd'), sharing?.etcd, say);
+    let serving: ApiServer | undefined;
+    const kubelets = await remoteKubelets(() => serving, certificates, kubeletSettings);
+    const link = streams(kubelets);
+    const connectors: Connector[] = [];
     const port = Number(flags['secure-port']);
     const api = await startApi({
       config: {
         ...place,
         apiPort: port,
         bindAddresses: [flags['bind-address']!],
-        store: servers ? `etcd=${servers}` : 'embedded',
+        store: kind,
         nodes: 0,
         simulatedNodes: 0,
         podCIDR: '10.244.0.0/16',
@@ -167,10 +202,11 @@ export const apiserver = component(
       addresses: [flags['bind-address']!],
       hosts: [hostname(), flags['bind-address']!],
       paths: [],
-      connectors: [],
-      upgrade: async (exchange) =>
-        exchange.respond(501, { 'content-type': 'text/plain' }, 'this API server runs without kubelets\n'),
+      connectors,
+      upgrade: (...args) => link.upgrade(...args),
     });
+    serving = api.server;
+    connectors.push(...link.connect(api.server));
     const server = `https://${flags['bind-address']}:${port}`;
     for (const [file, commonName, organizations] of [
       ['admin', 'kubernetes-admin', ['system:masters']],
@@ -182,7 +218,7 @@ export const apiserver = component(
       writeKubeconfig(join(place.dataDir, file === 'admin' ? 'kubeconfig' : `${file}.kubeconfig`), {
         name: file,
         server,
-        ca: certificates.ca.cert,
+        ca: together(certificates.ca.cert, sharing?.clientCAFile),
         ...pair,
       });
     }
@@ -244,58 +280,52 @@ export const controllerManager = component(
     { name: 'root-ca-file', value: 'FILE', help: 'authority that is published to every namespace' },
     { name: 'service-account-private-key-file', value: 'FILE', help: 'key that signs tokens of secrets' },
     { name: 'cluster-cidr', value: 'CIDR', help: 'addresses of pods; nodes get parts of it' },
+    ...leaderFlags('true', true),
   ],
   async (flags) => {
-    const { common, go, stop } = await connected(flags.kubeconfig, 'controller-manager');
+    const election = leaderSettings(flags, true);
     const keyFile = flags['service-account-private-key-file'];
     const living = { serviceAccount: () => undefined, pod: () => undefined, secret: () => undefined };
-    const keys = keyFile
-      ? { privateKey: text(keyFile), publicKey: text(keyFile.replace(/\.key$/, '.pub')) }
-      : undefined;
+    const keys = keyFile ? tokenKeysFrom(text(keyFile)) : undefined;
     const issuer = 'https://kubernetes.default.svc.cluster.local';
     const tokens = keys && (await tokenAuthority(keys, issuer, [issuer], living, uuid));
-    const manager = await startControllerManager({
-      ...common,
-      kinds: allKinds,
-      controllers: flags.controllers!.split(','),
-      ...(flags['root-ca-file'] ? { rootCA: text(flags['root-ca-file']) } : {}),
-      ...(flags['cluster-cidr'] ? { clusterCidrs: [flags['cluster-cidr']] } : {}),
-      ...(tokens
-        ? {
-            mintToken: async (
-              { namespace, name, uid }: { namespace: string; name: string; uid: string },
-              secret: { name: string; uid: string },
-            ) =>
-              (
-                await tokens.mint(
-                  {
-                    namespace,
-                    serviceAccount: { name, uid },
-                    secret,
-                    audiences: [],
-                    lifetimeSeconds: undefined,
-                  },
-                  systemClock.now(),
-                )
-              ).token,
-          }
-        : {}),
-    });
-    go();
-    return serve([stop, manager]);
+    return lead('kube-controller-manager', flags.kubeconfig, election, (common) =>
+      startControllerManager({
+        ...common,
+        kinds: allKinds,
+        controllers: flags.controllers!.split(','),
+        ...(flags['root-ca-file'] ? { rootCA: text(flags['root-ca-file']) } : {}),
+        ...(flags['cluster-cidr'] ? { clusterCidrs: [flags['cluster-cidr']] } : {}),
+        ...(tokens
+          ? {
+              mintToken: async (
+                { namespace, name, uid }: { namespace: string; name: string; uid: string },
+                secret: { name: string; uid: string },
+              ) =>
+                (
+                  await tokens.mint(
+                    {
+                      namespace,
+                      serviceAccount: { name, uid },
+                      secret,
+                      audiences: [],
+                      lifetimeSeconds: undefined,
+                    },
+                    systemClock.now(),
+                  )
+                ).token,
+            }
+          : {}),
+      }),
+    );
   },
 );
 
 export const scheduler = component(
   'scheduler',
   'Runs the scheduler alone.',
-  [kubeconfigOption],
-  async (flags) => {
-    const { common, go, stop } = await connected(flags.kubeconfig, 'scheduler');
-    const running = await startScheduler(common);
-    go();
-    return serve([stop, running]);
-  },
+  [kubeconfigOption, ...leaderFlags('true', true)],
+  (flags) => lead('kube-scheduler', flags.kubeconfig, leaderSettings(flags, true), startScheduler),
 );
 
 export const kubelet = component(

@@ -9,6 +9,7 @@ import { portProblem } from '../cluster/node/ports.ts';
 import { rangesOf } from '../cluster/node/ranges.ts';
 import { apiFlags, apiSettings } from './api-flags.ts';
 import { common, commonHelp, subcommand, UserError } from './command.ts';
+import { leaderFlags, leaderSettings } from './leader-flags.ts';
 import { placeOf } from './place.ts';
 
 interface UpFlags {
@@ -23,6 +24,8 @@ interface UpFlags {
   install: boolean;
   'kubeconfig-merge': boolean;
 }
+
+const upFlags = [...apiFlags, ...leaderFlags('true with --store etcd=…, as others may have it, too')];
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -42,10 +45,7 @@ export const up = subcommand({
     install: { type: 'boolean', default: true },
     'kubeconfig-merge': { type: 'boolean', default: true },
     ...Object.fromEntries(
-      apiFlags.map((f) => [
-        f.name,
-        { type: 'string' as const, ...(f.default ? { default: f.default } : {}) },
-      ]),
+      upFlags.map((f) => [f.name, { type: 'string' as const, ...(f.default ? { default: f.default } : {}) }]),
     ),
   },
   help: {
@@ -63,7 +63,7 @@ export const up = subcommand({
     'kubeconfig-merge': {
       help: 'add the context wherry-NAME to your own kubeconfig; --no-kubeconfig-merge leaves it alone',
     },
-    ...Object.fromEntries(apiFlags.map(({ name, value, help }) => [name, { value, help }])),
+    ...Object.fromEntries(upFlags.map(({ name, value, help }) => [name, { value, help }])),
   },
   examples: [
     'wherry up',
@@ -121,6 +121,7 @@ function configOf(flags: UpFlags, place: { name: string; dataDir: string; runDir
     simulatedNodes: whole('simulated-nodes', flags['simulated-nodes'], 0, 250),
     clusterDomain: 'cluster.local',
     apiServer: apiSettings(flags),
+    leaderElection: leaderSettings(flags, flags.store.startsWith('etcd=')),
     userKubeconfig: flags['kubeconfig-merge']
       ? process.env.KUBECONFIG?.split(':')[0] || join(homedir(), '.kube', 'config')
       : undefined,

@@ -50,24 +50,32 @@ export async function ensureService(client: Client, clusterIP: string, port: num
   } as Service);
 }
 
-/** Servers by the port that they serve on, which is the same for all but in small clusters on one machine. */
-function subsetsOf(servers: ServerAddress[], port: number): EndpointSubset[] {
-  return [...Map.groupBy(servers, (server) => server.port ?? port)]
-    .sort(([a], [b]) => a - b)
+/**
+ * Servers by the port that they serve on, which is the same for all but in small clusters on one machine. Upstream's servers
+ * believe that it is the same: where there is one of them, all are shown with one port, or it would not leave them so.
+ */
+function subsetsOf(servers: ServerAddress[], port: number, shown: number | undefined): EndpointSubset[] {
+  const one = servers.some((server) => server.port === undefined) ? (shown ?? port) : undefined;
+  return [...Map.groupBy(servers, (server) => one ?? server.port)]
+    .sort(([a = 0], [b = 0]) => a - b)
     .map(([number, group]) => ({
       addresses: [...new Set(group.map(({ ip }) => ip))].sort().map((ip) => ({ ip })),
-      ports: [{ name: 'https', port: number, protocol: 'TCP' }],
+      ports: [{ name: 'https', port: number!, protocol: 'TCP' }],
     }));
 }
 
 /** Lets the endpoints of the service be these servers; `port` is that of those who do not say theirs. */
 export async function publishServers(client: Client, servers: ServerAddress[], port: number): Promise<void> {
-  const subsets = subsetsOf(servers, port);
-  await Promise.all([publishEndpoints(client, subsets), publishSlices(client, subsets)]);
+  const found = (await find(client, endpoints)) as Endpoints | undefined;
+  const subsets = subsetsOf(servers, port, found?.subsets?.[0]?.ports?.[0]?.port);
+  await Promise.all([publishEndpoints(client, found, subsets), publishSlices(client, subsets)]);
 }
 
-async function publishEndpoints(client: Client, subsets: EndpointSubset[]): Promise<void> {
-  const found = (await find(client, endpoints)) as Endpoints | undefined;
+async function publishEndpoints(
+  client: Client,
+  found: Endpoints | undefined,
+  subsets: EndpointSubset[],
+): Promise<void> {
   const metadata = { name, namespace, labels: skipMirror };
   if (!found) {
     if (subsets.length) await create(client, endpoints, { metadata, subsets } as never);

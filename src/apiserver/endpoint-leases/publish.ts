@@ -1,6 +1,7 @@
 import type { Client } from '../../client/client.ts';
 import type { Clock } from '../../machinery/clock.ts';
 import type { Log } from '../../machinery/log.ts';
+import { isConflict } from '../../machinery/status.ts';
 import type { Store } from '../../machinery/store.ts';
 import { reconcileLoop } from '../reconcile.ts';
 import { forgetOldIdentities, identityOf, renewIdentity } from './identity-lease.ts';
@@ -8,6 +9,7 @@ import { ensureService, publishServers } from './kubernetes-service.ts';
 import { MasterLeases } from './master-leases.ts';
 
 const everyMs = 10_000;
+const conflictMs = 200;
 const forgetEveryMs = 3600_000;
 
 export interface PublishedServer {
@@ -34,7 +36,7 @@ export async function publishServer(
   const leases = new MasterLeases(store);
   const name = await identityOf(server.identity);
   const holder = `${name}_${server.uuid()}`;
-  let forgottenMs = clock.now();
+  let forgottenMs = 0;
   let leaving = false;
 
   const service = reconcileLoop(
@@ -44,7 +46,14 @@ export async function publishServer(
       loop.later(everyMs);
       if (address) await leases.renew(address, port);
       await ensureService(client, serviceIP, port);
-      if (address) await publishServers(client, await leases.list(), port);
+      if (!address) return;
+      try {
+        await publishServers(client, await leases.list(), port);
+      } catch (error) {
+        // Another server does the same at the same time.
+        if (!isConflict(error)) throw error;
+        loop.later(conflictMs);
+      }
     },
     clock,
     log,

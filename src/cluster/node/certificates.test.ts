@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,4 +70,30 @@ test('tokens are signed with keys of upstream tools, and those of other servers 
     ],
   );
   assert.throws(() => publicTokenKeys('none'), /no key/);
+});
+
+test('authorities of other tools issue, too: RSA keys, in their own form', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'wherry-pki-'));
+  try {
+    const run = (...args: string[]) => execFileSync('openssl', args, { cwd: root, stdio: 'pipe' });
+    run(
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.crt',
+      '-subj',
+      '/CN=kubernetes',
+    );
+    run('rsa', '-in', 'ca.key', '-traditional', '-out', 'ca.key');
+    const { ca, certificate } = await certificatesIn(join(root, 'own'), Date.now(), root);
+    const { cert } = await certificate('admin', { commonName: 'admin' });
+    assert.ok(new X509Certificate(cert).verify(new X509Certificate(ca.cert).publicKey));
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -61,13 +61,19 @@ export async function makeAuthority(commonName: string, nowMs: number): Promise<
   return { cert: cert.toString('pem') + '\n', key: await pemOf(keys.privateKey) };
 }
 
+const rsa = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } as const;
+const curves: Record<string, string> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
+
 const imported = new Map<string, Promise<CryptoKey>>();
+/** A key of ours, or one that another tool has made, in any of the usual forms. */
 function importKey(pem: string): Promise<CryptoKey> {
   let key = imported.get(pem);
   if (!key) {
-    key = webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), algorithm, true, [
-      'sign',
-    ]) as Promise<CryptoKey>;
+    const found = createPrivateKey(pem);
+    const namedCurve = curves[found.asymmetricKeyDetails?.namedCurve ?? ''];
+    const how = found.asymmetricKeyType === 'rsa' ? rsa : { name: 'ECDSA', namedCurve: namedCurve ?? '' };
+    const der = found.export({ type: 'pkcs8', format: 'der' });
+    key = webcrypto.subtle.importKey('pkcs8', der, how, true, ['sign']) as Promise<CryptoKey>;
     imported.set(pem, key);
   }
   return key;
@@ -76,6 +82,7 @@ function importKey(pem: string): Promise<CryptoKey> {
 export async function issue(authority: KeyPair, subject: Subject, nowMs: number): Promise<KeyPair> {
   const keys = await generate();
   const ca = new x509.X509Certificate(authority.cert);
+  const signingKey = await importKey(authority.key);
   const usages = [x509.ExtendedKeyUsage.clientAuth as string];
   if (subject.hosts?.length) usages.unshift(x509.ExtendedKeyUsage.serverAuth);
   const cert = await x509.X509CertificateGenerator.create({
@@ -83,8 +90,8 @@ export async function issue(authority: KeyPair, subject: Subject, nowMs: number)
     subject: nameOf(subject),
     issuer: ca.subject,
     publicKey: keys.publicKey,
-    signingKey: await importKey(authority.key),
-    signingAlgorithm: algorithm,
+    signingKey,
+    signingAlgorithm: signingKey.algorithm.name === rsa.name ? rsa : { name: 'ECDSA', hash: 'SHA-256' },
     notBefore: new Date(nowMs - day / 24),
     notAfter: new Date(nowMs + certificateDays * day),
     extensions: [

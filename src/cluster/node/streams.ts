@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { Connector } from '../../apiserver/http/handler.ts';
 import type { HttpsOptions } from '../../apiserver/node/https-server.ts';
 import { createUpgradeHandler, streamConnectors } from '../../apiserver/node/streams/index.ts';
+import { httpsKubelets, preferredAddressTypes } from '../../apiserver/node/streams/kubelet-https.ts';
 import type { ApiServer } from '../../apiserver/server.ts';
 import type {
   KubeletAnswer,
@@ -11,12 +13,40 @@ import type {
 import type { KubeletApi } from '../../kubelet/api.ts';
 import type { Kubelet } from '../../kubelet/kubelet.ts';
 import { handle } from '../../kubelet/server.ts';
+import type { KubeletSettings } from '../api-settings.ts';
+import type { Certificates } from './certificates.ts';
 
 /** The kubelets of this process, as the API server reaches them: by calling them. */
 export const kubeletConnections = (kubelets: Map<string, Kubelet>): KubeletConnections => ({
   find(nodeName) {
     const kubelet = kubelets.get(nodeName);
     return kubelet && connection(kubelet.api);
+  },
+});
+
+/** Kubelets of other processes, over HTTPS. */
+export async function remoteKubelets(
+  server: () => ApiServer | undefined,
+  certificates: Certificates,
+  { client, caFile, addressTypes = preferredAddressTypes }: KubeletSettings = {},
+): Promise<KubeletConnections> {
+  const read = (file: string) => readFileSync(file, 'utf8');
+  const { cert, key } = client
+    ? { cert: read(client.certFile), key: read(client.keyFile) }
+    : await certificates.certificate('apiserver-kubelet-client', {
+        commonName: 'kube-apiserver-kubelet-client',
+        organizations: ['system:masters'],
+      });
+  return httpsKubelets(server, { cert, key, ca: caFile && read(caFile), addressTypes });
+}
+
+export const eitherOf = (...all: KubeletConnections[]): KubeletConnections => ({
+  find(nodeName) {
+    for (const some of all) {
+      const found = some.find(nodeName);
+      if (found) return found;
+    }
+    return undefined;
   },
 });
 

@@ -62,6 +62,12 @@ export function upgradeRequest(
     });
     request.on('response', (response) => {
       settle();
+      const { statusCode = 0, headers: said } = response;
+      if (statusCode >= 300 && statusCode <= 399 && said.location) {
+        response.destroy();
+        const why = 'the backend attempted to redirect this request, which is not permitted';
+        return reject(new UpgradeRefused(502, {}, why));
+      }
       readText(response).then(
         (text) => reject(new UpgradeRefused(response.statusCode!, response.headers, text)),
         reject,
