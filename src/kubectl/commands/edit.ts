@@ -73,7 +73,10 @@ export const edit = command({
       infos,
       (info) => info.object,
       async (info, edited) => {
-        const { type, patch } = await patchBetween(info, recorded(context, edited));
+        const { type, patch } = await patchBetween(
+          info,
+          recorded(context, f['save-config'] ? withConfiguration(edited) : edited),
+        );
         if (!Object.keys(patch).length) {
           print(info.object, 'skipped');
           return;

@@ -58,9 +58,11 @@ function parseValue(kind: Kind, text: string, raw: boolean): unknown {
   }
   if (kind === 'string') return text;
   if (raw) return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
-  if (!/^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text))
+  // As `base64` writes it, in lines.
+  const joined = text.replace(/[\r\n]/g, '');
+  if (!/^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(joined))
     throw new KubectlError('error decoding input value: illegal base64 data');
-  return text;
+  return joined;
 }
 
 export const set = command({
