@@ -48,18 +48,21 @@ export function unionOf(sets: Iterable<Fields>): Fields {
   let result: Fields = EMPTY;
   const mine = new Set<Fields>();
   const add = (into: Fields, from: Fields, inner: boolean): Fields => {
-    if (into === from || (inner && isLeaf(into) && isLeaf(from))) return into;
-    const own: Record<string, Fields> = mine.has(into) ? (into as Record<string, Fields>) : { ...into };
+    // What is ours has children, and perhaps very many: it is not asked for them.
+    const known = mine.has(into);
+    const leaf = !known && isLeaf(into);
+    if (into === from || (inner && leaf && isLeaf(from))) return into;
+    const own: Record<string, Fields> = known ? (into as Record<string, Fields>) : { ...into };
     mine.add(own);
     // A leaf is a member; with children it needs to say so.
-    if (inner && (isLeaf(into) || isLeaf(from))) own['.'] = LEAF;
+    if (inner && (leaf || isLeaf(from))) own['.'] = LEAF;
     for (const key in from) {
       const there = own[key];
       own[key] = there === undefined || key === '.' ? from[key]! : add(there, from[key]!, true);
     }
     return own;
   };
-  for (const set of sets) result = isLeaf(result) ? set : add(result, set, false);
+  for (const set of sets) result = result === EMPTY ? set : add(result, set, false);
   return result;
 }
 
