@@ -97,7 +97,7 @@ test('what is named and not there is told', () => {
       () => chooseAccess(config, overrides),
       (error) => error instanceof KubeconfigError && error.message === message,
     );
-  says({ context: 'none' }, 'context "none" does not exist');
+  says({ context: 'none' }, 'context was not found for specified context: none');
   says({ cluster: 'none' }, 'cluster "none" does not exist');
   says({ user: 'none' }, 'auth info "none" does not exist');
   assert.throws(() => parseKubeconfig('a: [1'), { code: 400 });

@@ -154,7 +154,7 @@ export function chooseAccess(config: Kubeconfig, overrides: Overrides = {}): Acc
   const name = overrides.context || config['current-context'];
   const context = config.contexts.find((c) => c.name === name)?.context;
   if (overrides.context && !context)
-    throw new KubeconfigError(`context "${overrides.context}" does not exist`);
+    throw new KubeconfigError(`context was not found for specified context: ${overrides.context}`);
   if (name && !context && !overrides.server) {
     throw new KubeconfigError(`context was not found for specified context: ${name}`);
   }

@@ -24,7 +24,19 @@ export async function runKubectl(argv: string[], environment: Environment): Prom
   const warnings: string[] = [];
   const closing: (() => void)[] = [];
   try {
-    const found = await findCommand(root, argv);
+    // `kubectl help create job` is `kubectl create job --help`.
+    const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+    const first = words[0];
+    if (
+      first &&
+      !first.startsWith('-') &&
+      !commands.some((c) => c.name === first || c.aliases?.includes(first))
+    ) {
+      const { findPlugin } = await import('./plugins.ts');
+      const plugin = await findPlugin(environment, words);
+      if (plugin) return await environment.run(plugin.path, plugin.args);
+    }
+    const found = await findCommand(root, words);
     path = found.path;
     const { command } = found;
     const flags: Flags = { ...globalFlags, ...command.flags, help: helpFlag };

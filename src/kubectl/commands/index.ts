@@ -118,6 +118,10 @@ export const commands: CommandEntry[] = [
       'Print the list of flags inherited by all commands',
       async () => (await import('./options.ts')).options,
     ],
+    plugin: [
+      'Provides utilities for interacting with plugins',
+      async () => (await import('./plugin.ts')).plugin,
+    ],
     version: [
       'Print the client and server version information',
       async () => (await import('./version.ts')).version,
