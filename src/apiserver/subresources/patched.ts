@@ -1,5 +1,5 @@
 import { type AnyObject, clone } from '../../machinery/meta.ts';
-import { jsonPatch } from '../../machinery/patch/json.ts';
+import { jsonPatch, unprocessable } from '../../machinery/patch/json.ts';
 import { mergePatch } from '../../machinery/patch/merge.ts';
 import { strategicMergePatch } from '../../machinery/patch/strategic.ts';
 import { unsupportedMediaType } from '../../machinery/status.ts';
@@ -16,6 +16,8 @@ export function patchedDraft(
   typeId = context.served.kind.type,
 ): AnyObject {
   const draft = clone(patched(registry, context, current, body, typeId));
+  if (typeof draft !== 'object' || draft === null || Array.isArray(draft))
+    throw unprocessable('the patch makes something of the object that is none');
   checkPatched(registry, context, draft, body, typeId);
   return draft;
 }

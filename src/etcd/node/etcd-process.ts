@@ -1,8 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { remoteStore } from './grpc-client.ts';
 
 /**
@@ -45,18 +45,36 @@ export async function startEtcd(dataDir?: string): Promise<{ endpoint: string; s
   }
 }
 
-/** Unpacked, not installed: an installed one would start as a service. */
+const kept = join(import.meta.dirname, '../../../node_modules/.cache/etcd-server');
+
+/** Unpacked, not installed: an installed one would start as a service. What is downloaded to `dir` is kept for the next time. */
 export function etcdBinary(dir: string): string {
-  if (existsSync('/usr/bin/etcd')) return '/usr/bin/etcd';
+  const places = ['/usr/bin/etcd', '/usr/local/bin/etcd', join(kept, 'usr', 'bin', 'etcd')];
+  const found = places.find((path) => existsSync(path));
+  if (found) return found;
+  const unpacked = join(dir, 'unpacked');
+  const run = (command: string, ...args: string[]) =>
+    execFileSync(command, args, { cwd: dir, stdio: 'pipe' });
+  const download = () => run('apt-get', '-o', 'APT::Sandbox::User=root', 'download', 'etcd-server');
   try {
-    const download = ['-o', 'APT::Sandbox::User=root', 'download', 'etcd-server'];
-    execFileSync('apt-get', download, { cwd: dir, stdio: 'pipe' });
+    try {
+      download();
+    } catch {
+      run('apt-get', 'update'); // nobody has asked for the lists yet, or they are old
+      download();
+    }
     const file = readdirSync(dir).find((name) => name.endsWith('.deb'))!;
-    execFileSync('dpkg', ['-x', file, join(dir, 'unpacked')], { cwd: dir, stdio: 'pipe' });
+    run('dpkg', '-x', file, unpacked);
   } catch (error) {
     throw new Error('this needs etcd, and apt-get could not download etcd-server', { cause: error });
   }
-  return join(dir, 'unpacked', 'usr', 'bin', 'etcd');
+  try {
+    mkdirSync(dirname(kept), { recursive: true });
+    renameSync(unpacked, kept);
+    return places.at(-1)!;
+  } catch {
+    return join(unpacked, 'usr', 'bin', 'etcd'); // another test was faster, or there is no place for it
+  }
 }
 
 export const freePort = (): Promise<number> =>
