@@ -114,25 +114,30 @@ async function ours(args: string[]): Promise<Outcome> {
 function steady({ code, stdout, stderr }: Outcome, name: string): string {
   const text = `${stdout}${stderr && `--- stderr\n${stderr}`}--- ${code}\n`;
   // Addresses and ports that differ in length move the columns beside them.
-  return (/10\.96\./.test(text) ? text.replace(/ {2,}/g, '  ') : text)
-    .replaceAll(new RegExp(`\\b${name}\\b`, 'g'), 'SELF')
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UID')
-    .replace(/(resourceVersion"?:\s*"?)\d+/g, '$1RV')
-    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC/g, 'TIME')
-    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME')
-    .replace(/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000/g, 'TIME')
-    .replace(/\b10\.96\.\d+\.\d+/g, 'CLUSTER-IP')
-    .replace(/\b\d{5}\/TCP/g, 'PORT/TCP')
-    .replace(/(nodePort"?:\s*)\d+/g, '$1PORT')
-    .replace(/\b\d{1,2}(?:\.\d+)?s\b/g, 'AGE');
+  return (
+    (/10\.96\./.test(text) ? text.replace(/ {2,}/g, '  ') : text)
+      .replaceAll(new RegExp(`\\b${name}\\b`, 'g'), 'SELF')
+      // kubectl says where it deletes from 1.34 on.
+      .replace(/(" (?:force )?deleted) from SELF namespace/g, '$1')
+      .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UID')
+      .replace(/(resourceVersion"?:\s*"?)\d+/g, '$1RV')
+      .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC/g, 'TIME')
+      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME')
+      .replace(/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000/g, 'TIME')
+      .replace(/\b10\.96\.\d+\.\d+/g, 'CLUSTER-IP')
+      .replace(/\b\d{5}\/TCP/g, 'PORT/TCP')
+      .replace(/(nodePort"?:\s*)\d+/g, '$1PORT')
+      .replace(/\b\d{1,2}(?:\.\d+)?s\b/g, 'AGE')
+  );
 }
 
 for (const line of lines) {
   test(line, { timeout: 60_000 }, async () => {
     const args = shellWords(line.replaceAll('D/', `${files}/`));
     const [theirs, mine] = await Promise.all([real(args), ours(args)]);
-    // kubectl lists labels in no order.
-    const sorted = (text: string) => (args.includes('--list') ? text.split('\n').sort().join('\n') : text);
+    // kubectl shows labels, and what a config map has, in no order.
+    const unordered = args.includes('--list') || line.startsWith('describe cm');
+    const sorted = (text: string) => (unordered ? text.split('\n').sort().join('\n') : text);
     assert.equal(sorted(steady(mine, 'ours')), sorted(steady(theirs, 'real')));
   });
 }
