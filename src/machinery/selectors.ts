@@ -146,6 +146,7 @@ export function parseLabelSelector(text: string): Requirement[] {
         );
     });
     requirements.push(requirement);
+    checkCount(requirements);
     const next = tokens[at++]!;
     if (next.kind === 'end') return requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
     if (next.kind !== ',') fail(next, "',' or 'end of string'");
@@ -153,13 +154,29 @@ export function parseLabelSelector(text: string): Requirement[] {
   }
 }
 
+/** More than anybody has; each is looked at for every object, and for every event of every watch. */
+const maxRequirements = 1000;
+function checkCount(requirements: readonly unknown[]): void {
+  if (requirements.length > maxRequirements)
+    throw badRequest(`unable to parse requirement: more than ${maxRequirements} requirements`);
+}
+
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>();
+/** Long lists of values cost no more than short ones. */
+function includes(values: readonly string[], value: string): boolean {
+  if (values.length <= 8) return values.includes(value);
+  let set = sets.get(values);
+  if (!set) sets.set(values, (set = new Set(values)));
+  return set.has(value);
+}
+
 function requirementMatches({ key, operator, values }: Requirement, labels: Labels): boolean {
   const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
     case 'In':
-      return value !== undefined && values.includes(value);
+      return value !== undefined && includes(values, value);
     case 'NotIn':
-      return value === undefined || !values.includes(value);
+      return value === undefined || !includes(values, value);
     case 'Exists':
       return value !== undefined;
     case 'DoesNotExist':
@@ -302,6 +319,7 @@ export function parseFieldSelector(text: string): FieldRequirement[] {
       else value += c;
     }
     requirements.push({ path: path!, op: op === '!=' ? '!=' : '=', value });
+    checkCount(requirements);
   }
   return requirements;
 }

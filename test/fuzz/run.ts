@@ -88,7 +88,9 @@ const watched = await figures('collect');
 if (watching.open < wanted) found(`only ${watching.open} of ${wanted} watches were opened`);
 await probed();
 
-const chosen = attacks.filter((attack) => !flags.only || attack.name.includes(flags.only));
+const chosen = attacks.filter((attack) =>
+  flags.only ? attack.name.includes(flags.only) : seconds >= 30 || !attack.long,
+);
 const lottery: Attack[] = chosen.flatMap((attack) =>
   Array.from({ length: attack.weight ?? 1 }, () => attack),
 );
@@ -181,9 +183,13 @@ const report = {
     longestOfCpu: Math.round(longestBusyMs),
   },
   memoryMB: {
-    before: { rss: mb(before.rssBytes), heap: mb(before.heapBytes) },
-    [`with ${watching.open} watches`]: { rss: mb(watched.rssBytes), heap: mb(watched.heapBytes) },
-    after: { rss: mb(after.rssBytes), heap: mb(after.heapBytes) },
+    before: { rss: mb(before.rssBytes), heap: mb(before.heapBytes), buffers: mb(before.externalBytes) },
+    [`with ${watching.open} watches`]: {
+      rss: mb(watched.rssBytes),
+      heap: mb(watched.heapBytes),
+      buffers: mb(watched.externalBytes),
+    },
+    after: { rss: mb(after.rssBytes), heap: mb(after.heapBytes), buffers: mb(after.externalBytes) },
   },
   slowest: slowest.sort((a, b) => b.tookMs - a.tookMs).slice(0, 15),
   connectionsLeft: after.connections,

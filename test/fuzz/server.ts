@@ -49,6 +49,8 @@ export interface Figures {
   busyMs: number;
   rssBytes: number;
   heapBytes: number;
+  /** Outside of the heap: buffers. */
+  externalBytes: number;
   connections: number;
 }
 
@@ -177,6 +179,7 @@ process.on('message', (message) => {
     busyMs: Math.max(busyMs, cpuMs() - lastMs),
     rssBytes: memory.rss,
     heapBytes: memory.heapUsed,
+    externalBytes: memory.external,
     connections: Number(process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length),
   });
   delay.reset();

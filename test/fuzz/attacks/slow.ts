@@ -16,6 +16,7 @@ async function openMany(context: Context, count: number): Promise<TLSSocket[]> {
 
 const headers: Attack = {
   name: 'slow headers',
+  long: true,
   async run(context) {
     const sockets = await openMany(context, 60);
     for (const socket of sockets) socket.write('GET /api/v1/pods HTTP/1.1\r\nhost: x\r\n');
@@ -29,6 +30,7 @@ const headers: Attack = {
 
 const body: Attack = {
   name: 'slow bodies',
+  long: true,
   async run(context) {
     const { wire } = context;
     const sockets = await openMany(context, 40);
@@ -60,6 +62,7 @@ const body: Attack = {
 
 const reading: Attack = {
   name: 'slow readers',
+  long: true,
   async run(context) {
     const { draw, wire, send } = context;
     const path = '/api/v1/namespaces/slow/configmaps';
