@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { freePort } from '../../src/etcd/node/etcd-process.ts';
+import { lowPort } from './ports.ts';
 
 export interface Access {
   port: number;
@@ -34,7 +34,7 @@ export async function apiServer(
   endpoints: string[],
   flags: string[] = [],
 ): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = await lowPort();
   const dataDir = join(dir, name);
   const logFile = join(dir, `${name}.log`);
   let child: ChildProcess | undefined;

@@ -4,7 +4,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EtcdMember } from '../../src/etcd/node/etcd-member.ts';
-import { etcdBinary, freePort } from '../../src/etcd/node/etcd-process.ts';
+import { etcdBinary } from '../../src/etcd/node/etcd-process.ts';
+import { lowPort } from './ports.ts';
 
 export interface Member {
   name: string;
@@ -143,7 +144,7 @@ const noPartitions = () => {
 async function ports(): Promise<Place[]> {
   const places: Place[] = [];
   for (const _ of names) {
-    const [client, peer] = [await freePort(), await freePort()];
+    const [client, peer] = [await lowPort(), await lowPort()];
     places.push({
       ...{ client: `http://127.0.0.1:${client}`, peer: `http://127.0.0.1:${peer}`, inside: [] },
       ...{ cutOff: noPartitions, join: () => {}, remove: () => {} },

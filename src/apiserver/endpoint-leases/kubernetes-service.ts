@@ -108,7 +108,11 @@ async function publishSlices(client: Client, subsets: EndpointSubset[]): Promise
     const should = wanted.get(slice.metadata.name!);
     wanted.delete(slice.metadata.name!);
     if (!should || should.addressType !== slice.addressType) {
-      await client(endpointSlices).delete(slice.metadata.name!, { namespace });
+      await client(endpointSlices)
+        .delete(slice.metadata.name!, { namespace })
+        .catch((error) => {
+          if (!isNotFound(error)) throw error;
+        });
       if (should) await create(client, endpointSlices, should);
     } else if (!equal(slice.endpoints, should.endpoints) || !equal(slice.ports, should.ports)) {
       const draft = clone(slice);
