@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util';
 import type { Member } from './etcd-cluster.ts';
 import { type Scene, startScene } from './scene.ts';
-import { delays } from './workload.ts';
+import { delays, firstAnswers } from './workload.ts';
 
 const { values } = parseArgs({
   options: {
@@ -142,6 +142,22 @@ say(
 say(
   `from when there was a majority: median ${at(0.5)} ms, 99 % ${at(0.99)} ms, 99.9 % ${at(0.999)} ms, longest ${at(1)} ms; ${took.filter((ms) => ms > 2000).length} took more than 2 s`,
 );
+const first = firstAnswers(answered, etcd.available).sort((a, b) => a - b);
+const nth = (share: number) =>
+  Math.round(first[Math.min(first.length - 1, Math.floor(first.length * share))] ?? 0);
+say(
+  `first answer after each of ${first.length} times without a majority: median ${nth(0.5)} ms, 99 % ${nth(0.99)} ms, longest ${nth(1)} ms`,
+);
+const slow = answered
+  .map((attempt) => ({ attempt, ms: delays([attempt], etcd.available)[0] ?? 0 }))
+  .filter(({ ms }) => ms > 1500)
+  .sort((a, b) => b.ms - a.ms);
+for (const { attempt, ms } of slow.slice(0, 10)) {
+  const during = history.filter(({ from, to }) => from <= attempt.to && to >= attempt.from - 1000);
+  say(
+    `  ${Math.round(ms)} ms: ${attempt.what}: ${attempt.code}, ${during.map(({ name }) => name).join(', ')}`,
+  );
+}
 say(
   `watches: ${watchers.map((w) => `${w.events} events, ${w.reconnects} connections, ${w.relists} lists`).join('; ')}`,
 );

@@ -306,3 +306,16 @@ export function delays(
     return last ? [to - Math.max(from, last[0])] : [];
   });
 }
+
+/** How long it took from each time that a majority was there again until somebody was answered. */
+export function firstAnswers(
+  attempts: { to: number; code: number }[],
+  available: readonly [number, number][],
+): number[] {
+  const answers = attempts.filter(({ code }) => code > 0 && code < 500).map(({ to }) => to);
+  answers.sort((a, b) => a - b);
+  return available.slice(1).flatMap(([begin]) => {
+    const answer = answers.find((to) => to >= begin);
+    return answer === undefined ? [] : [answer - begin];
+  });
+}

@@ -5,6 +5,7 @@ import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
 import type { AnyObject } from '../../machinery/meta.ts';
 import { openEnvelope } from '../../machinery/protobuf/kubernetes.ts';
 import { autoscalingConversion, eventConversion } from '../conversions.ts';
+import { definitionFromBeta } from './stored-definition.ts';
 
 const decoder = new TextDecoder();
 
@@ -18,13 +19,19 @@ const others = [
 const isProtobuf = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x6b && bytes[1] === 0x38 && bytes[2] === 0x73 && bytes[3] === 0;
 
+const definitionBeta = 'apiextensions.k8s.io/v1beta1';
+
 /**
- * An object as it is in the store: JSON, which we write, or protobuf, which upstream's API server writes of built-in kinds.
- * Throws an Error that names the key.
+ * An object as it is in the store: JSON, which we write, or protobuf, which upstream's API server writes of built-in kinds;
+ * it writes definitions of custom resources as JSON of an older version. What upstream leaves to defaults, such as the kind
+ * of a volume claim template, gets them here. Throws an Error that names the key.
  */
 export function decodeStored(kind: Kind<any>, key: string, value: Uint8Array): AnyObject {
   try {
-    return isProtobuf(value) ? fromProtobuf(kind, value) : JSON.parse(decoder.decode(value));
+    const theirs = isProtobuf(value) ? fromProtobuf(kind, value) : undefined;
+    const object = theirs ?? JSON.parse(decoder.decode(value));
+    if (theirs) kind.rules.defaults?.(theirs);
+    return object.apiVersion === definitionBeta ? definitionFromBeta(object) : object;
   } catch (error) {
     throw new Error(`the store's value of ${key} cannot be read (${(error as Error).message})`, {
       cause: error,
