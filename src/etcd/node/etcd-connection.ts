@@ -51,6 +51,8 @@ export class EtcdConnection {
   #reading = false;
   #closed = false;
   #clusterId: number | undefined;
+  /** The newest term of a leader that was heard of. */
+  #term = 0;
   /** What the last one said that did not answer. */
   #problem = 'no member has answered yet';
 
@@ -131,10 +133,11 @@ export class EtcdConnection {
 
   async #ask(member: EtcdMember, limitMs: number): Promise<number> {
     const { header } = await member.unary('Range', nothing, { limitMs, lasting: true });
-    const { clusterId, revision } = header!;
+    const { clusterId, revision, raftTerm } = header!;
     this.#clusterId ??= clusterId;
     if (clusterId !== this.#clusterId)
       throw new Error(`etcd at ${member.endpoint} is a member of another cluster than the others`);
+    this.#term = Math.max(this.#term, raftTerm);
     return revision;
   }
 
@@ -151,6 +154,10 @@ export class EtcdConnection {
   /**
    * One attempt, with the member of the moment. Rejects with CallFailed when it has no answer; then `regain` tells when
    * there is a member to try again with.
+   *
+   * A member hands what it is asked for to its leader. When that one dies with it, nobody will ever answer; the member says
+   * so after seven seconds. But once another one leads, and a read through it has been answered, what the former one had
+   * done is done, and what is not answered by then never will be: it is broken off.
    */
   async attempt<M extends Unary>(
     method: M,
@@ -159,10 +166,12 @@ export class EtcdConnection {
   ): Promise<Read<Methods[M][2]>> {
     const hopeless = new AbortController();
     let answered = false;
-    // Something that takes long may be much work, or a member that is not there.
+    const term = this.#term;
+    // Something that takes long may be much work, a member that is not there, or something that a leader took with it.
     const doubt = async () => {
       await this.newest().catch(() => hopeless.abort());
-      if (!answered) timer = setTimeout(doubt, doubtMs);
+      if (answered) return;
+      timer = this.#term > term ? setTimeout(() => hopeless.abort(), pauseMs) : setTimeout(doubt, doubtMs);
     };
     let timer = setTimeout(doubt, doubtMs);
     try {
