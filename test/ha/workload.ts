@@ -295,15 +295,18 @@ export async function settle(work: Work, watchers: Watcher[], limitMs: number): 
 
 /**
  * How long each attempt took from when there was a majority to answer it: from its begin, or from when a majority was there
- * again. Attempts that began before the last outage and ended in it are not counted.
+ * again. Of those that ended before a new majority was noticed, what they had waited when the last one went.
  */
 export function delays(
   attempts: { from: number; to: number }[],
   available: readonly [number, number][],
 ): number[] {
   return attempts.flatMap(({ from, to }) => {
-    const last = available.findLast(([begin]) => begin <= to);
-    return last ? [to - Math.max(from, last[0])] : [];
+    const at = available.findLastIndex(([begin]) => begin <= to);
+    if (at < 0) return [];
+    const [begin, end] = available[at]!;
+    const until = at === available.length - 1 ? to : Math.min(to, end);
+    return [Math.max(0, until - Math.max(from, begin))];
   });
 }
 
