@@ -62,6 +62,22 @@ test('the documented defaults', () => {
   assert.deepEqual(set.spec.volumeClaimTemplates[0].status, { phase: 'Pending' });
 });
 
+test('a daemon set counts how often its template changes, whatever its writer says', () => {
+  const { prepareCreate, prepareUpdate } = daemonSets.rules;
+  const generation = ({ metadata }: any) => metadata.annotations['deprecated.daemonset.template.generation'];
+  const old = made(daemonSets);
+  prepareCreate!(old, context as any);
+  assert.equal(generation(old), '1');
+  const same = made(daemonSets, { minReadySeconds: 5 });
+  prepareUpdate!(same, old, context as any);
+  assert.equal(generation(same), '1');
+  const changed = made(daemonSets);
+  changed.spec.template.spec.containers[0].image = 'i:2';
+  changed.metadata.annotations = { 'deprecated.daemonset.template.generation': '9', a: 'b' };
+  prepareUpdate!(changed, old, context as any);
+  assert.deepEqual(changed.metadata.annotations, { 'deprecated.daemonset.template.generation': '2', a: 'b' });
+});
+
 test('what has its defaults is right', () => {
   for (const kind of [deployments, replicaSets, daemonSets, statefulSets] as Kind<any>[])
     assert.deepEqual(errors(kind, made(kind)), [], kind.kind);

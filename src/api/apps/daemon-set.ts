@@ -1,3 +1,4 @@
+import { equal } from '../../machinery/meta.ts';
 import { labelSelectorErrors } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { countOrPercent, notMoreThanHundred, notNegative } from '../checks.ts';
@@ -60,6 +61,16 @@ const counts = [
   'numberUnavailable',
 ];
 
+/** How often the template has changed, from 1; daemons bear it as the label `pod-template-generation`. */
+const templateGeneration = 'deprecated.daemonset.template.generation';
+
+const generationOf = ({ metadata }: DaemonSet): number =>
+  Number(metadata.annotations?.[templateGeneration]) || 0;
+
+function setGeneration({ metadata }: DaemonSet, generation: number): void {
+  metadata.annotations = { ...metadata.annotations, [templateGeneration]: String(generation) };
+}
+
 export const daemonSets = kind<DaemonSet>({
   facts: 'apps/v1 DaemonSet',
   defaults(daemonSet) {
@@ -76,12 +87,17 @@ export const daemonSets = kind<DaemonSet>({
     spec.revisionHistoryLimit ??= 10;
   },
   prepareCreate(daemonSet) {
+    setGeneration(daemonSet, Math.max(1, generationOf(daemonSet)));
     daemonSet.status = {
       currentNumberScheduled: 0,
       desiredNumberScheduled: 0,
       numberMisscheduled: 0,
       numberReady: 0,
     };
+  },
+  prepareUpdate(daemonSet, old) {
+    const changed = !equal(daemonSet.spec.template, old.spec.template);
+    setGeneration(daemonSet, generationOf(old) + (changed ? 1 : 0));
   },
   validate: ({ spec }) => [
     ...selectorErrors(spec),
