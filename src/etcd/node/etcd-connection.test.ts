@@ -88,3 +88,14 @@ test('what takes long while one leads is waited for, also when it was begun just
   await pause(900);
   assert.equal(over, false);
 });
+
+test('what is not answered in its time, though reads are, is broken off', async () => {
+  isLost = (what) => what === 'a transaction';
+  const began = performance.now();
+  await assert.rejects(
+    connection.attempt('Txn', transaction, 0, 600),
+    (error) => error instanceof CallFailed && error.executed === 'maybe',
+  );
+  const took = performance.now() - began;
+  assert.ok(took > 600 && took < 3000, `it took ${took} ms`);
+});

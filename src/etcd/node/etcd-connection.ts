@@ -157,21 +157,25 @@ export class EtcdConnection {
    *
    * A member hands what it is asked for to its leader. When that one dies with it, nobody will ever answer; the member says
    * so after seven seconds. But once another one leads, and a read through it has been answered, what the former one had
-   * done is done, and what is not answered by then never will be: it is broken off.
+   * done is done, and what is not answered by then never will be: it is broken off. So is what has not been answered after
+   * `lateMs`, though reads are: members drop what they hand on when the connection between them breaks.
    */
   async attempt<M extends Unary>(
     method: M,
     request: Write<Methods[M][1]>,
     revision = 0,
+    lateMs = Number.POSITIVE_INFINITY,
   ): Promise<Read<Methods[M][2]>> {
     const hopeless = new AbortController();
     let answered = false;
     const term = this.#term;
+    const late = Date.now() + lateMs;
     // Something that takes long may be much work, a member that is not there, or something that a leader took with it.
     const doubt = async () => {
       await this.newest().catch(() => hopeless.abort());
       if (answered) return;
-      timer = this.#term > term ? setTimeout(() => hopeless.abort(), pauseMs) : setTimeout(doubt, doubtMs);
+      const isLost = this.#term > term || Date.now() >= late;
+      timer = isLost ? setTimeout(() => hopeless.abort(), pauseMs) : setTimeout(doubt, doubtMs);
     };
     let timer = setTimeout(doubt, doubtMs);
     try {

@@ -16,6 +16,12 @@ import { type RemoteWatches, rangeEnd, readKeyValue } from './remote-watches.ts'
 /** Not under `/registry/`: no API server looks at it. */
 const fenceKey = '/wherry/fence';
 
+/** When a write is late, at the least; else this many times what the slowest of late has taken. */
+const lateMs = 1000;
+const lateFactor = 3;
+/** How much of that is remembered after each write. */
+const fade = 0.98;
+
 /** A transaction on its way, and what is seen of its keys meanwhile. */
 interface Flight {
   keys: Set<string>;
@@ -44,6 +50,8 @@ export class RemoteWrites {
   readonly #flights = new Set<Flight>();
   #fence = 0;
   #raising: Promise<void> | undefined;
+  /** How long writes take of late: the slowest, fading. */
+  #slowMs = 0;
 
   constructor(connection: EtcdConnection, watches: RemoteWatches) {
     this.#connection = connection;
@@ -114,14 +122,18 @@ export class RemoteWrites {
     failure: Op[],
   ): Promise<TxnResult | undefined> {
     const fenced = fence !== undefined;
-    const response = await this.#connection.attempt('Txn', {
+    const request = {
       compare: [
         ...(fenced ? [wireCompare({ key: fenceKey, target: 'mod', equals: fence })] : []),
         ...compare.map(wireCompare),
       ],
       success: success.map(wireOp),
       failure: [...(fenced ? [wireOp({ op: 'range', key: fenceKey })] : []), ...failure.map(wireOp)],
-    });
+    };
+    const late = fenced ? this.#lateMs : undefined;
+    const began = Date.now();
+    const response = await this.#connection.attempt('Txn', request, 0, late);
+    this.#noteTime(began);
     const { succeeded, header } = response;
     const { revision } = header!;
     if (fenced && !succeeded) {
@@ -162,12 +174,22 @@ export class RemoteWrites {
     return found;
   }
 
+  #noteTime(began: number): void {
+    this.#slowMs = Math.max(Date.now() - began, this.#slowMs * fade);
+  }
+
+  get #lateMs(): number {
+    return Math.max(lateMs, this.#slowMs * lateFactor);
+  }
+
   /** Any number of times is as good as once. */
   async #raise(until: number): Promise<void> {
-    while (true) {
+    for (let late = this.#lateMs; ; late *= 2) {
       try {
-        const value = bytesOf(String(Date.now()));
-        const { header } = await this.#connection.attempt('Put', { key: bytesOf(fenceKey), value });
+        const began = Date.now();
+        const value = bytesOf(String(began));
+        const { header } = await this.#connection.attempt('Put', { key: bytesOf(fenceKey), value }, 0, late);
+        this.#noteTime(began);
         this.#fence = Math.max(this.#fence, header!.revision);
         return;
       } catch (error) {
