@@ -25,6 +25,8 @@ const compactKey = 'compact_rev_key';
 /** How often it is looked whether the watch still tells what there is, when nobody else asks. */
 const pulseMs = 1000;
 const statsEveryMs = 10_000;
+/** When a first attempt to get a lease is late; later ones are given more time. */
+const lateGrantMs = 1000;
 
 /**
  * An etcd cluster as a store. What the contract of stores asks beyond etcd's own:
@@ -165,7 +167,8 @@ class RemoteStore implements Store {
       for (let tries = 0; ; tries++) {
         try {
           const ID = 1 + Math.floor(Math.random() * 2 ** 52);
-          return (await this.#connection.attempt('LeaseGrant', { ID, TTL: ttlSeconds })).ID;
+          const lateMs = lateGrantMs * 2 ** tries;
+          return (await this.#connection.attempt('LeaseGrant', { ID, TTL: ttlSeconds }, 0, lateMs)).ID;
         } catch (error) {
           if (!(error instanceof CallFailed) || tries > 2) throw error;
           await this.#connection.newest();
