@@ -294,19 +294,23 @@ export async function settle(work: Work, watchers: Watcher[], limitMs: number): 
 }
 
 /**
- * How long each attempt took from when there was a majority to answer it: from its begin, or from when a majority was there
- * again. Of those that ended before a new majority was noticed, what they had waited when the last one went.
+ * How long each attempt waited while there was a majority to answer it: from its begin, or from when a majority was there, to
+ * its end, or to when there was none. The longest of these times, of an attempt that saw majorities come and go.
  */
 export function delays(
   attempts: { from: number; to: number }[],
   available: readonly [number, number][],
 ): number[] {
   return attempts.flatMap(({ from, to }) => {
-    const at = available.findLastIndex(([begin]) => begin <= to);
-    if (at < 0) return [];
-    const [begin, end] = available[at]!;
-    const until = at === available.length - 1 ? to : Math.min(to, end);
-    return [Math.max(0, until - Math.max(from, begin))];
+    const last = available.findLastIndex(([begin]) => begin <= to);
+    const waits: number[] = [];
+    for (let i = last; i >= 0; i--) {
+      const [begin, end] = available[i]!;
+      const until = i === available.length - 1 ? to : Math.min(to, end);
+      if (until < from) break;
+      waits.push(until - Math.max(from, begin));
+    }
+    return last < 0 ? [] : [Math.max(0, ...waits)];
   });
 }
 
