@@ -2,6 +2,7 @@
 // the embedded store without gRPC; memory, and the start with 100,000 objects. node bench/etcd.ts [puts|embedded|start]
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { etcdCodec } from '../src/etcd/messages.ts';
@@ -29,19 +30,20 @@ const paths = {
   txn: headersOf('/etcdserverpb.KV/Txn'),
 };
 
-/** `clients` callers, each one call after the other, over as many connections; calls a second. */
+/** `clients` callers, each one call after the other, over so many connections; calls a second. */
 async function rate(
   port: number,
-  clients: number,
+  { clients, connections }: { clients: number; connections: number },
   call: (load: GrpcLoad, n: number) => Promise<unknown>,
 ): Promise<number> {
-  const loads = Array.from({ length: clients }, () => new GrpcLoad(port));
+  const loads = Array.from({ length: connections }, () => new GrpcLoad(port));
   let n = 0;
   let counting = false;
   let counted = 0;
   let going = true;
   const run = Promise.all(
-    loads.map(async (load) => {
+    Array.from({ length: clients }, async (_, i) => {
+      const load = loads[i % connections]!;
       while (going) {
         await call(load, n++);
         if (counting) counted++;
@@ -125,37 +127,99 @@ const servers = {
     ),
 };
 
+/** An API server has one connection for all its requests; others come with one each. */
+const callers = [
+  { clients: 1, connections: 1 },
+  { clients: 16, connections: 1 },
+  { clients: 64, connections: 1 },
+  { clients: 16, connections: 16 },
+  { clients: 64, connections: 64 },
+];
+const described = ({ clients, connections }: (typeof callers)[number]): string =>
+  clients === 1 ? '1 client' : `${clients} clients, ${connections === 1 ? 'one connection' : 'one each'}`;
+
+/** What no server can be quicker than here: a process that writes what comes, has it flushed, and answers. */
+async function floor(): Promise<void> {
+  const script = `
+    const { constants, fsyncSync, openSync, writeSync } = await import('node:fs');
+    const { createServer } = await import('node:net');
+    const fd = openSync(process.argv[1], constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC);
+    writeSync(fd, Buffer.alloc(32 << 20));
+    fsyncSync(fd);
+    let at = 0;
+    createServer((socket) => {
+      socket.setNoDelay(true);
+      socket.on('data', (part) => {
+        at = at > 31 << 20 ? 0 : at + writeSync(fd, part, 0, part.length, at);
+        socket.write(part.subarray(0, 100));
+      });
+      socket.on('close', () => process.exit());
+    }).listen(Number(process.argv[2]), '127.0.0.1', () => console.log('listening'));`;
+  const port = await freePort();
+  const child = spawn(
+    process.execPath,
+    ['--input-type=module', '-e', script, join(dir, 'floor'), String(port)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  const request = new Uint8Array(1180);
+  let [answers, going] = [0, true];
+  socket.on('data', () => {
+    answers++;
+    if (going) socket.write(request);
+    else socket.end();
+  });
+  socket.write(request);
+  await sleep(500);
+  const [before, began] = [answers, performance.now()];
+  await sleep(seconds * 1000);
+  note(
+    'bare socket, 1 KB flushed, 1 client',
+    ((answers - before) / (performance.now() - began)) * 1000,
+    '/s',
+  );
+  going = false;
+  await gone;
+}
+
+/** Both servers are up, and are asked in turns: what else the machine does comes over both. Medians of the rounds. */
 async function throughGrpc(): Promise<void> {
+  await floor();
+  const up = [];
   for (const name of ['etcd', 'wherry'] as const) {
     const port = await freePort();
-    const child = await servers[name](port);
-    const key = (n: number) => bytes(`/registry/bench/default/object-${n % 100_000}`);
-    for (const clients of [1, 16, 64]) {
-      const put = (load: GrpcLoad, n: number) =>
-        load.call(paths.put, etcdCodec.encode('PutRequest', { key: key(n), value }));
-      note(`${name}: put 1 KB, ${clients} clients`, await rate(port, clients, put), '/s');
-    }
-    for (const clients of [1, 16, 64]) {
-      const get = (load: GrpcLoad, n: number) =>
-        load.call(paths.range, etcdCodec.encode('RangeRequest', { key: key(n % 1000) }));
-      note(`${name}: range of one key, ${clients} clients`, await rate(port, clients, get), '/s');
-    }
-    const list = (load: GrpcLoad, n: number) => {
-      const [from, to] = [bytes(`/registry/bench/default/object-${n % 10}`), bytes('/registry/bench0')];
-      return load.call(
-        paths.range,
-        etcdCodec.encode('RangeRequest', { key: from, rangeEnd: to, limit: 500 }),
-      );
-    };
-    note(`${name}: range of 500 keys, 16 clients`, await rate(port, 16, list), '/s');
-    await ended(child);
+    up.push({ name, port, child: await servers[name](port) });
   }
-  for (const [name, perSecond] of Object.entries(results)) {
-    const theirs = results[name.replace(/^wherry/, 'etcd')];
-    if (name.startsWith('wherry:') && theirs)
-      note(`ratio: ${name.slice('wherry: '.length).replace(' (/s)', '')}`, perSecond / theirs, 'x');
+  const key = (n: number) => bytes(`/registry/bench/default/object-${n % 100_000}`);
+  const put = (load: GrpcLoad, n: number) =>
+    load.call(paths.put, etcdCodec.encode('PutRequest', { key: key(n), value }));
+  const get = (load: GrpcLoad, n: number) =>
+    load.call(paths.range, etcdCodec.encode('RangeRequest', { key: key(n % 1000) }));
+  const list = (load: GrpcLoad, n: number) => {
+    const [from, to] = [bytes(`/registry/bench/default/object-${n % 10}`), bytes('/registry/bench0')];
+    return load.call(paths.range, etcdCodec.encode('RangeRequest', { key: from, rangeEnd: to, limit: 500 }));
+  };
+  const loads = [
+    ...callers.map((who) => ({ what: `put 1 KB, ${described(who)}`, who, call: put })),
+    ...callers.map((who) => ({ what: `range of one key, ${described(who)}`, who, call: get })),
+    { what: 'range of 500 keys, 16 clients', who: { clients: 16, connections: 16 }, call: list },
+  ];
+  for (const { what, who, call } of loads) {
+    const rates: Record<string, number[]> = { etcd: [], wherry: [] };
+    for (let round = 0; round < rounds; round++)
+      for (const { name, port } of up) rates[name]!.push(await rate(port, who, call));
+    for (const { name } of up) note(`${name}: ${what}`, median(rates[name]!), '/s');
+    note(`ratio: ${what}`, median(rates.wherry!.map((mine, i) => mine / rates.etcd![i]!)), 'x');
   }
+  for (const { child } of up) await ended(child);
 }
+
+const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
+const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
 async function embedded(): Promise<void> {
   const store = embeddedStore(join(dir, 'embedded'));

@@ -38,6 +38,8 @@ export interface Backend {
    * any other rejection nobody knows what is, and the store stops.
    */
   append(batch: Revision[]): Promise<void>;
+  /** Asked before `append`: resolves when what else is to be written at this moment has been said. undefined: no need to wait. */
+  gathered?(): Promise<void> | undefined;
   /** The change that a version stands for; undefined once it is compacted. */
   read(version: Version): Change | undefined;
   /** The same for many, in their order. */

@@ -65,9 +65,16 @@ export class KeyIndex {
   /** Adds a version that is newer than all others; returns it, and the one it replaces. */
   add(change: Change, mod: number, sub: number): { version: Version; before: Version | undefined } {
     const { key, createRevision: create, lease = 0 } = change;
-    const version = {
-      ...{ key, mod, sub, create, version: change.version, lease },
-      ...{ segment: 0, offset: 0, size: 0 },
+    const version: Version = {
+      key,
+      mod,
+      sub,
+      create,
+      version: change.version,
+      lease,
+      segment: 0,
+      offset: 0,
+      size: 0,
     };
     return { version, before: this.#push(version) };
   }

@@ -19,6 +19,10 @@ import { eventOf, keyValueOf, Watchers } from './watchers.ts';
 interface Pending extends Revision {
   /** What each change replaces. */
   before: (Version | undefined)[];
+  /** Of its changes. */
+  time: number;
+  /** What it has read, whose revision is told when it is known. */
+  ranges: RangeResult[];
   done: () => void;
   fail: (error: Error) => void;
 }
@@ -168,56 +172,23 @@ export class MvccStore implements Store {
   async transact<T>(decide: (view: View) => T): Promise<{ result: T; revision: number }> {
     this.#check();
     const revision = this.#head + 1;
-    const changes: Change[] = [];
-    const versions: Version[] = [];
     const time = Math.max(this.#time, this.#now());
-    const before: (Version | undefined)[] = [];
-    const ranges: RangeResult[] = [];
-    const change = (one: Change): void => {
-      const added = this.#index.add(one, revision, changes.length);
-      before.push(added.before);
-      versions.push(added.version);
-      changes.push(one);
+    const pending: Pending = {
+      ...{ revision, changes: [], versions: [], before: [], time, ranges: [] },
+      ...{ done: nothing, fail: nothing },
     };
-    const pending: Pending = { revision, changes, versions, before, done: () => {}, fail: () => {} };
     this.#inFlight.set(revision, pending);
     let result: T;
     try {
-      result = decide({
-        revision,
-        range: (request) => {
-          const found = this.#range(request, this.#readable(request.revision) || revision, revision);
-          ranges.push(found);
-          return found;
-        },
-        put: (key, value, { decoded, lease } = {}) => {
-          const old = this.#index.newest(key);
-          const { create = revision, version = 0 } = old ?? {};
-          change({
-            key,
-            value,
-            createRevision: create,
-            version: version + 1,
-            time,
-            decoded,
-            ...(lease ? { lease } : {}),
-          });
-        },
-        delete: (key, end) => {
-          const { kvs } = this.#range({ key, end }, revision, revision);
-          for (const kv of kvs) change({ key: kv.key, value: empty, createRevision: 0, version: 0, time });
-          return kvs;
-        },
-        keysOfLease: (lease) => this.#index.keysOfLease(lease),
-      });
+      result = decide(new MvccStore.#View(this, pending));
     } catch (error) {
       this.#undo(pending);
       throw error;
     }
-    if (!changes.length) {
+    if (!pending.changes.length) {
       this.#inFlight.delete(revision);
       const seen = this.#head;
-      for (const found of ranges) found.revision = seen;
+      for (const found of pending.ranges) found.revision = seen;
       await this.#whenDurable(seen);
       return { result, revision: seen };
     }
@@ -232,6 +203,56 @@ export class MvccStore implements Store {
     return { result, revision };
   }
 
+  static readonly #View = class implements View {
+    readonly #store: MvccStore;
+    readonly #pending: Pending;
+
+    constructor(store: MvccStore, pending: Pending) {
+      this.#store = store;
+      this.#pending = pending;
+    }
+    get revision(): number {
+      return this.#pending.revision;
+    }
+    range(request: RangeRequest): RangeResult {
+      const store = this.#store;
+      const { revision, ranges } = this.#pending;
+      const found = store.#range(request, store.#readable(request.revision) || revision, revision);
+      ranges.push(found);
+      return found;
+    }
+    put(
+      key: string,
+      value: Uint8Array,
+      { decoded, lease }: { decoded?: unknown; lease?: number } = {},
+    ): void {
+      const { revision, time } = this.#pending;
+      const old = this.#store.#index.newest(key);
+      const change: Change = {
+        ...{ key, value, createRevision: old ? old.create : revision, version: old ? old.version + 1 : 1 },
+        ...{ time, decoded },
+      };
+      if (lease) change.lease = lease;
+      this.#change(change);
+    }
+    delete(key: string, end?: string): KeyValue[] {
+      const { revision, time } = this.#pending;
+      const { kvs } = this.#store.#range({ key, end }, revision, revision);
+      for (const kv of kvs) this.#change({ key: kv.key, value: empty, createRevision: 0, version: 0, time });
+      return kvs;
+    }
+    keysOfLease(lease: number): string[] {
+      return this.#store.#index.keysOfLease(lease);
+    }
+    #change(one: Change): void {
+      const { revision, changes, versions, before } = this.#pending;
+      const added = this.#store.#index.add(one, revision, changes.length);
+      before.push(added.before);
+      versions.push(added.version);
+      changes.push(one);
+    }
+  };
+
   /** Takes back a transaction that is the newest one. */
   #undo({ revision, changes }: Revision): void {
     for (let i = changes.length - 1; i >= 0; i--) this.#index.undo(changes[i]!.key);
@@ -242,6 +263,7 @@ export class MvccStore implements Store {
   async #write(): Promise<void> {
     await Promise.resolve(); // let the writers of this turn of the event loop share a batch
     while (this.#queue.length) {
+      await this.#backend.gathered?.();
       const batch = this.#queue;
       this.#queue = [];
       try {
@@ -381,6 +403,7 @@ export class MvccStore implements Store {
 }
 
 const empty = new Uint8Array(0);
+const nothing = () => {};
 
 /** A key without its value. */
 const bare = ({ key, create, mod, version, lease }: Version): KeyValue => ({

@@ -30,7 +30,7 @@ const module = new URL('./embedded.ts', import.meta.url).href;
 const writer = `
 import { writeSync } from 'node:fs';
 const { embeddedStore } = await import(${JSON.stringify(module)});
-const store = embeddedStore(process.argv[1]);
+const store = embeddedStore(process.argv[1], { quickMs: Number(process.argv[3]) });
 let n = Number(process.argv[2]);
 await Promise.all(Array.from({ length: 8 }, async (_, w) => {
   for (;;) {
@@ -43,8 +43,9 @@ await Promise.all(Array.from({ length: 8 }, async (_, w) => {
   }
 }));`;
 
-async function killedWriter(dir: string, first: number, lifeMs: number): Promise<string> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', writer, dir, String(first)], {
+async function killedWriter(dir: string, first: number, lifeMs: number, quickMs: number): Promise<string> {
+  const args = [dir, String(first), String(quickMs)];
+  const child = spawn(process.execPath, ['--input-type=module', '-e', writer, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let told = '';
@@ -66,7 +67,7 @@ test('killed at any moment: nothing acknowledged is lost, no revision is torn', 
   let revision = 1;
   let next = 1;
   for (let round = 0; round < 20; round++) {
-    const told = await killedWriter(dir, next, Math.random() * 120);
+    const told = await killedWriter(dir, next, Math.random() * 120, round % 2 ? 0 : 1e9);
     for (const line of told.split('\n')) {
       const [w, n] = line.split(' ') as [string, string];
       acknowledged.set(w, Number(n));
@@ -256,78 +257,79 @@ test('a directory that is in use is refused, to this process and to others', asy
   await embeddedStore(dir).close();
 });
 
-test('a full disk: writes fail with a clear error, nothing is lost, and the store goes on when there is space', async () => {
-  const dir = join(root, 'full');
-  mkdirSync(dir);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', dir]);
-  try {
-    const filler = join(dir, 'filler');
-    writeFileSync(filler, Buffer.alloc(1 << 20));
-    let store = embeddedStore(join(dir, 'store'));
-    const kept = new Set<string>();
-    const refusedKeys = new Set<string>();
-    const seen: string[] = [];
-    store.watch({
-      key: '/',
-      end: prefixEnd('/'),
-      onEvents: (events) => void seen.push(...events.map((e) => e.kv.key)),
-    });
-    const write = async (key: string): Promise<boolean> => {
-      try {
-        await store.txn(
-          [{ key, target: 'mod', equals: 0 }],
-          [put(key, 'x'.repeat(9000)), put(`${key}-2`, 'x')],
-        );
-        kept.add(key).add(`${key}-2`);
-        return true;
-      } catch (error) {
-        assert.match(
-          (error as Error).message,
-          /^the disk of .* is full: nothing was written; free some space/,
-        );
-        refusedKeys.add(key);
-        return false;
-      }
-    };
-    const check = async () => {
-      const { kvs, revision } = await store.range({ key: '/', end: prefixEnd('/') });
-      assert.deepEqual(new Set(kvs.map((kv) => kv.key)), kept);
-      assert.equal(revision, 1 + kept.size / 2, 'one revision for each acknowledged transaction');
-      assert.equal(store.stats().keys, kept.size);
-    };
-    for (let i = 0; refusedKeys.size < 20; i++)
-      await Promise.all([0, 1, 2, 3].map((w) => write(`/${String(i).padStart(3, '0')}-${w}`)));
-    await check();
-    assert.deepEqual(new Set(seen), kept, 'a watch has seen what is kept, and no more');
+for (const quickMs of [0, 1e9])
+  test(`a full disk (${quickMs ? 'quick' : 'slow'}): writes fail with a clear error, nothing is lost, and the store goes on when there is space`, async () => {
+    const dir = join(root, `full-${quickMs}`);
+    mkdirSync(dir);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', dir]);
+    try {
+      const filler = join(dir, 'filler');
+      writeFileSync(filler, Buffer.alloc(1 << 20));
+      let store = embeddedStore(join(dir, 'store'), { quickMs });
+      const kept = new Set<string>();
+      const refusedKeys = new Set<string>();
+      const seen: string[] = [];
+      store.watch({
+        key: '/',
+        end: prefixEnd('/'),
+        onEvents: (events) => void seen.push(...events.map((e) => e.kv.key)),
+      });
+      const write = async (key: string): Promise<boolean> => {
+        try {
+          await store.txn(
+            [{ key, target: 'mod', equals: 0 }],
+            [put(key, 'x'.repeat(9000)), put(`${key}-2`, 'x')],
+          );
+          kept.add(key).add(`${key}-2`);
+          return true;
+        } catch (error) {
+          assert.match(
+            (error as Error).message,
+            /^the disk of .* is full: nothing was written; free some space/,
+          );
+          refusedKeys.add(key);
+          return false;
+        }
+      };
+      const check = async () => {
+        const { kvs, revision } = await store.range({ key: '/', end: prefixEnd('/') });
+        assert.deepEqual(new Set(kvs.map((kv) => kv.key)), kept);
+        assert.equal(revision, 1 + kept.size / 2, 'one revision for each acknowledged transaction');
+        assert.equal(store.stats().keys, kept.size);
+      };
+      for (let i = 0; refusedKeys.size < 20; i++)
+        await Promise.all([0, 1, 2, 3].map((w) => write(`/${String(i).padStart(3, '0')}-${w}`)));
+      await check();
+      assert.deepEqual(new Set(seen), kept, 'a watch has seen what is kept, and no more');
 
-    // Who depends on a write that fails, fails with it.
-    const [first, second] = await Promise.allSettled([
-      store.txn([], [put('/doomed', 'x'.repeat(100_000))]),
-      store.txn([{ key: '/doomed', target: 'mod', equals: 0 }], []),
-    ]);
-    assert.deepEqual([first.status, second.status], ['rejected', 'rejected']);
-    await check();
+      // Who depends on a write that fails, fails with it.
+      const [first, second] = await Promise.allSettled([
+        store.txn([], [put('/doomed', 'x'.repeat(100_000))]),
+        store.txn([{ key: '/doomed', target: 'mod', equals: 0 }], []),
+      ]);
+      assert.deepEqual([first.status, second.status], ['rejected', 'rejected']);
+      await check();
 
-    rmSync(filler);
-    const again = [...refusedKeys];
-    for (const key of again) assert.ok(await write(key), 'with space, the same store goes on');
-    await check();
-    await store.compact(store.revision);
-    await store.close();
-    store = embeddedStore(join(dir, 'store'));
-    await check();
+      rmSync(filler);
+      const again = [...refusedKeys];
+      for (const key of again) assert.ok(await write(key), 'with space, the same store goes on');
+      await check();
+      await store.compact(store.revision);
+      await store.close();
+      store = embeddedStore(join(dir, 'store'), { quickMs });
+      await check();
 
-    // The same once more, with a restart while it is full.
-    writeFileSync(filler, Buffer.alloc(1 << 20).subarray(0, (1 << 20) - (1 << 18)));
-    for (let i = 0; await write(`/again-${i}`); i++);
-    await store.close();
-    store = embeddedStore(join(dir, 'store'));
-    await check();
-    rmSync(filler);
-    assert.ok(await write('/at-last'));
-    await check();
-    await store.close();
-  } finally {
-    execFileSync('umount', ['-l', dir]);
-  }
-});
+      // The same once more, with a restart while it is full.
+      writeFileSync(filler, Buffer.alloc(1 << 20).subarray(0, (1 << 20) - (1 << 18)));
+      for (let i = 0; await write(`/again-${i}`); i++);
+      await store.close();
+      store = embeddedStore(join(dir, 'store'), { quickMs });
+      await check();
+      rmSync(filler);
+      assert.ok(await write('/at-last'));
+      await check();
+      await store.close();
+    } finally {
+      execFileSync('umount', ['-l', dir]);
+    }
+  });

@@ -9,16 +9,19 @@ import { embeddedStore } from './embedded.ts';
 const dir = mkdtempSync(join(tmpdir(), 'wherry-embedded-'));
 after(() => rmSync(dir, { recursive: true }));
 
-for (const [i, one] of storeCases.entries()) {
-  test(`embedded: ${one.name}`, async () => {
-    const store = embeddedStore(join(dir, String(i)));
-    await one.run(store, '/registry/case/');
+// Writes that the event loop waits for, and writes in another thread.
+for (const [how, quickMs] of Object.entries({ quick: 1e9, slow: 0 })) {
+  for (const [i, one] of storeCases.entries()) {
+    test(`embedded, on a ${how} disk: ${one.name}`, async () => {
+      const store = embeddedStore(join(dir, `${how}-${i}`), { quickMs });
+      await one.run(store, '/registry/case/');
+      await store.close();
+    });
+  }
+
+  test(`embedded, on a ${how} disk: random histories are those of the model`, async () => {
+    const store = embeddedStore(join(dir, `${how}-histories`), { quickMs });
+    await checkHistories(store, 40);
     await store.close();
   });
 }
-
-test('embedded: random histories are those of the model', async () => {
-  const store = embeddedStore(join(dir, 'histories'));
-  await checkHistories(store, 40);
-  await store.close();
-});

@@ -200,7 +200,7 @@ const answering =
         return refuse(new EtcdError(code.invalidArgument, 'request is too large'));
       let read: object;
       try {
-        read = etcdCodec.decode(request, message);
+        read = etcdCodec.decode(request, message, 'shared');
       } catch (error) {
         return call.end(code.internal, `the request is malformed: ${(error as Error).message}`);
       }

@@ -8,6 +8,7 @@ import {
   renameSync,
   write,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -22,15 +23,18 @@ import type { Version } from '../key-index.ts';
 import { cleaned, toClean } from './log-clean.ts';
 import {
   closeFrame,
+  closeFrames,
   compactFrame,
   encodeHeader,
   leaseFrame,
-  revisionFrame,
+  measure,
   sealFrame,
   stateFrame,
+  writeRevisions,
 } from './log-frame.ts';
 import { loadLog } from './log-load.ts';
 import { Segment, segmentPath, syncDirectory } from './log-segment.ts';
+import { Pace } from './pace.ts';
 import { readWitness, Witness } from './witness.ts';
 
 export interface LogOptions {
@@ -38,8 +42,10 @@ export interface LogOptions {
   segmentBytes?: number;
   /** How much of a file is made ready ahead: a write into what is ready is faster than one that makes a file longer. */
   readyBytes?: number;
-  /** For tests: what is called in place of write(2). */
+  /** For tests: what is called in place of write(2), and never waited for. */
   write?: WriteAt;
+  /** A write that takes no longer is waited for by the event loop, in milliseconds. */
+  quickMs?: number;
 }
 
 type WriteAt = (
@@ -56,6 +62,8 @@ interface Active {
   ready: number;
 }
 
+/** Larger batches get memory of their own. */
+const mostRoom = 1 << 20;
 /** So few are read one by one. */
 const fewVersions = 16;
 
@@ -91,6 +99,10 @@ export class LogBackend implements Backend {
   /** A write failed, and nobody knows what of it is there: there is no other. */
   #failure: Error | undefined;
   #closed = false;
+  /** What a write takes, of late. */
+  readonly #pace: Pace;
+  /** What batches are put together in, one after the other. */
+  #room = Buffer.alloc(0);
 
   constructor(dir: string, release: () => void, options: LogOptions = {}) {
     this.#dir = dir;
@@ -98,6 +110,7 @@ export class LogBackend implements Backend {
     this.#limit = options.segmentBytes ?? 16 << 20;
     this.#ready = options.readyBytes ?? 1 << 20;
     this.#write = options.write ?? plainWrite;
+    this.#pace = new Pace(options.write ? 0 : options.quickMs);
   }
 
   load(add: (version: Version) => void) {
@@ -110,11 +123,12 @@ export class LogBackend implements Backend {
     const newest = segments.at(-1);
     this.#newest = newest?.last ?? 0;
     if (newest && !sealed) {
-      this.#active = { segment: newest, fd: openFlushing(newest.path), ready: newest.end };
+      const fd = openFlushing(newest.path);
       // A write that was cut off, or what was made ready.
-      ftruncateSync(this.#active.fd, newest.end);
+      ftruncateSync(fd, newest.end);
       // What a killed process had written, and nobody had flushed, is shown from now on.
-      fdatasyncSync(this.#active.fd);
+      fdatasyncSync(fd);
+      this.#active = { segment: newest, fd, ready: this.#pace.probe(fd, newest.end) };
       this.#note();
     }
     if (!newest) this.#begin();
@@ -140,52 +154,48 @@ export class LogBackend implements Backend {
     return mine;
   }
 
+  /** Where the event loop waits for writes, one for all that this turn of it brings. */
+  gathered(): Promise<void> | undefined {
+    return this.#pace.isQuick ? new Promise((resolve) => setImmediate(resolve)) : undefined;
+  }
+
   append(batch: Revision[]): Promise<void> {
     return this.#next(async () => {
-      const frames = batch.map(revisionFrame);
-      const segment = await this.#append(frames.map(({ bytes }) => bytes));
-      let at = segment.end;
-      batch.forEach(({ versions }, i) => {
-        const { bytes, offsets, sizes } = frames[i]!;
-        at -= bytes.length;
-        versions.forEach((version, sub) => {
-          version.segment = segment.number;
-          version.offset = offsets[sub]!;
-          version.size = sizes[sub]!;
-        });
-      });
-      // `at` is now where the batch begins.
-      batch.forEach(({ versions }, i) => {
+      const length = measure(batch);
+      if (length > this.#room.length && length <= mostRoom) this.#room = Buffer.allocUnsafeSlow(2 * length);
+      const bytes = length > mostRoom ? Buffer.allocUnsafe(length) : this.#room.subarray(0, length);
+      writeRevisions(bytes, batch);
+      const segment = await this.#append(bytes);
+      const at = segment.end - length;
+      for (const { versions } of batch) {
         for (const version of versions) {
+          version.segment = segment.number;
           version.offset += at;
           segment.hold(version);
         }
-        at += frames[i]!.bytes.length;
-      });
+      }
       this.#revision = batch.at(-1)!.revision;
       this.#note();
     });
   }
 
-  /** Writes frames behind the others and flushes them; returns the segment that has them at its end. */
-  async #append(frames: Buffer[]): Promise<Segment> {
-    const bytes = frames.reduce((sum, one) => sum + one.length, 0);
-    const full = (this.#active?.segment.end ?? 0) + bytes > this.#limit;
+  /** Closes frames, writes them behind the others and flushes them; returns the segment that has them at its end. */
+  async #append(frames: Buffer): Promise<Segment> {
+    const full = (this.#active?.segment.end ?? 0) + frames.length > this.#limit;
     if (!this.#active || (full && this.#active.segment.end > this.#limit / 2)) await this.#rotate();
     const active = this.#active!;
-    await this.#put(active, frames, bytes);
+    await this.#put(active, frames);
     return active.segment;
   }
 
-  async #put(active: Active, frames: Buffer[], bytes: number): Promise<void> {
+  async #put(active: Active, frames: Buffer): Promise<void> {
     const { segment, fd } = active;
-    let { checksum } = segment;
-    for (const one of frames) checksum = closeFrame(one, checksum);
-    const end = segment.end + bytes;
+    const checksum = closeFrames(frames, segment.checksum);
+    const end = segment.end + frames.length;
     // What is being made ready is zeros: they must not come over this.
     if (end > active.ready) await this.#preparing;
     try {
-      await this.#writeAll(fd, frames.length === 1 ? frames[0]! : Buffer.concat(frames, bytes), segment.end);
+      await this.#writeAll(fd, frames, segment.end);
     } catch (error) {
       await this.#takeBack(active, error as NodeJS.ErrnoException);
     }
@@ -197,9 +207,13 @@ export class LogBackend implements Backend {
 
   async #writeAll(fd: number, bytes: Buffer, at: number): Promise<void> {
     while (bytes.length) {
-      const written = await new Promise<number>((done, fail) =>
-        this.#write(fd, bytes, at, (error, n) => (error ? fail(error) : done(n))),
-      );
+      const began = performance.now();
+      const written = this.#pace.isQuick
+        ? writeSync(fd, bytes, 0, bytes.length, at)
+        : await new Promise<number>((done, fail) =>
+            this.#write(fd, bytes, at, (error, n) => (error ? fail(error) : done(n))),
+          );
+      this.#pace.note(performance.now() - began);
       bytes = bytes.subarray(written);
       at += written;
     }
@@ -243,7 +257,7 @@ export class LogBackend implements Backend {
     if (this.#active) {
       const { segment, fd } = this.#active;
       await this.#preparing;
-      await this.#put(this.#active, [sealFrame()], sealFrame().length);
+      await this.#put(this.#active, sealFrame());
       await this.#preparing;
       this.#active = undefined;
       ftruncateSync(fd, segment.end);
@@ -275,7 +289,8 @@ export class LogBackend implements Backend {
     const segment = new Segment(path, header, end, sum);
     this.#segments.set(number, segment);
     this.#newest = number;
-    this.#active = { segment, fd: openFlushing(path), ready: end };
+    const fd = openFlushing(path);
+    this.#active = { segment, fd, ready: number === 1 ? this.#pace.probe(fd, end) : end };
     this.#note();
   }
 
@@ -299,7 +314,7 @@ export class LogBackend implements Backend {
     this.#cleaningFailure = undefined;
     if (revision > this.#compacted) {
       await this.#next(async () => {
-        await this.#append([compactFrame(revision)]);
+        await this.#append(compactFrame(revision));
         this.#compacted = revision;
         this.#note();
       });
@@ -343,14 +358,14 @@ export class LogBackend implements Backend {
 
   putLease(lease: LeaseRecord): Promise<void> {
     return this.#next(async () => {
-      await this.#append([leaseFrame(lease)]);
+      await this.#append(leaseFrame(lease));
       this.#leases.set(lease.id, lease);
       this.#note();
     });
   }
   removeLease(id: number): Promise<void> {
     return this.#next(async () => {
-      await this.#append([leaseFrame({ id, ttlSeconds: 0 })]);
+      await this.#append(leaseFrame({ id, ttlSeconds: 0 }));
       this.#leases.delete(id);
       this.#note();
     });
@@ -389,7 +404,7 @@ export class LogBackend implements Backend {
 /** A write to it returns when the bytes are on disk. */
 const openFlushing = (path: string): number => openSync(path, constants.O_RDWR | constants.O_DSYNC);
 
-const zeros = Buffer.alloc(1 << 16);
+const zeros = Buffer.alloc(1 << 18);
 
 /** Writes zeros. Resolves with whether it could be done: without, writes go on as long as there is any room. */
 async function prepared(path: string, from: number, bytes: number): Promise<boolean> {

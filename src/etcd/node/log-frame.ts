@@ -76,6 +76,17 @@ export function closeFrame(bytes: Buffer, before: number): number {
   return checksum;
 }
 
+/** As `closeFrame`, for all frames of a run. */
+export function closeFrames(bytes: Buffer, before: number): number {
+  let checksum = before;
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + frameBytes + bytes.readUInt32LE(at);
+    checksum = closeFrame(bytes.subarray(at, end), checksum);
+    at = end;
+  }
+  return checksum;
+}
+
 export function stateFrame(revision: number, compactRevision: number, leases: LeaseRecord[]): Buffer {
   const bytes = frame(frameType.state, 24 + leases.length * 16);
   bytes.writeDoubleLE(revision, frameBytes + 4);
@@ -103,30 +114,38 @@ export function leaseFrame({ id, ttlSeconds }: LeaseRecord): Buffer {
 
 export const sealFrame = (): Buffer => frame(frameType.seal, 4);
 
-/** `offsets`: where in the frame each change is, and how long it is. */
-export function revisionFrame({ revision, changes }: Omit<Revision, 'versions'>): {
-  bytes: Buffer;
-  offsets: number[];
-  sizes: number[];
-} {
-  const sizes: number[] = [];
-  let size = revisionBytes;
-  for (const { key, value, lease } of changes) {
-    const one = changeBytes + (lease ? 8 : 0) + Buffer.byteLength(key) + value.length;
-    sizes.push(one);
-    size += one;
+/** Sets the size of each version of a batch; returns the length of its frames. */
+export function measure(batch: Revision[]): number {
+  let bytes = 0;
+  for (const { changes, versions } of batch) {
+    bytes += frameBytes + revisionBytes;
+    for (let sub = 0; sub < changes.length; sub++) {
+      const { key, value, lease } = changes[sub]!;
+      const size = changeBytes + (lease ? 8 : 0) + Buffer.byteLength(key) + value.length;
+      versions[sub]!.size = size;
+      bytes += size;
+    }
   }
-  const bytes = frame(frameType.revision, size);
-  bytes.writeUInt32LE(changes.length, frameBytes + 4);
-  bytes.writeDoubleLE(revision, frameBytes + 8);
-  const offsets: number[] = [];
-  let at = frameBytes + revisionBytes;
-  for (let sub = 0; sub < changes.length; sub++) {
-    offsets.push(at);
-    writeChange(bytes, at, sizes[sub]!, changes[sub]!, revision, sub);
-    at += sizes[sub]!;
+  return bytes;
+}
+
+/** Writes the frames of a batch that was measured, to be closed; each version's offset is then counted from their beginning. */
+export function writeRevisions(to: Buffer, batch: Revision[]): void {
+  let at = 0;
+  for (const { revision, changes, versions } of batch) {
+    const start = at;
+    at += frameBytes + revisionBytes;
+    to.writeUInt32LE(frameType.revision, start + frameBytes);
+    to.writeUInt32LE(changes.length, start + frameBytes + 4);
+    to.writeDoubleLE(revision, start + frameBytes + 8);
+    for (let sub = 0; sub < changes.length; sub++) {
+      const version = versions[sub]!;
+      version.offset = at;
+      writeChange(to, at, version.size, changes[sub]!, revision, sub);
+      at += version.size;
+    }
+    to.writeUInt32LE(at - start - frameBytes, start);
   }
-  return { bytes, offsets, sizes };
 }
 
 function writeChange(

@@ -46,6 +46,23 @@ test('fills in proto3 defaults, and only those', () => {
   assert.deepEqual(codec.create('Pet', { owner: {} }).owner, { id: 0 });
 });
 
+test('bytes are copies, or parts of the input for who shares it', () => {
+  const input = codec.encode('Pet', { photo: new Uint8Array([1, 2, 3]), homes: { a: { id: 1 } } });
+  const [copied, shared] = [codec.decode('Pet', input), codec.decode('Pet', input, 'shared')];
+  assert.deepEqual(shared, copied);
+  input.fill(9);
+  assert.deepEqual([...copied.photo], [1, 2, 3]);
+  assert.deepEqual([...shared.photo], [9, 9, 9]);
+});
+
+test('what was not encoded to its end leaves nothing in the next message', () => {
+  assert.throws(() => codec.encode('Pet', { name: 'left over', words: 5 as never }), TypeError);
+  assert.equal(hex(codec.encode('Owner', { id: 150 })), '089601');
+  const large = { photo: new Uint8Array(3 << 20) };
+  assert.deepEqual(codec.decode('Pet', codec.encode('Pet', large)).photo, large.photo);
+  assert.equal(hex(codec.encode('Owner', { id: 150 })), '089601');
+});
+
 test('reads repeated scalars packed and unpacked, and skips unknown fields', () => {
   const unpacked = new ProtoWriter()
     .tag(2, 0)

@@ -73,8 +73,11 @@ export type Message<T extends MessageTable, N extends keyof T> = {
 
 export interface MessageCodec<T extends MessageTable> {
   encode<N extends keyof T & string>(name: N, value: Init<T, N>): Uint8Array<ArrayBuffer>;
-  /** Throws a RangeError on truncated or malformed input. */
-  decode<N extends keyof T & string>(name: N, bytes: Uint8Array): Message<T, N>;
+  /**
+   * Throws a RangeError on truncated or malformed input. With `shared`, fields of bytes are parts of the input and not copies:
+   * for who owns it, and does not keep a little of much.
+   */
+  decode<N extends keyof T & string>(name: N, bytes: Uint8Array, shared?: 'shared'): Message<T, N>;
   /** The message that decoding the encoded value would give, without the bytes: defaults filled in, deep copy. */
   create<N extends keyof T & string>(name: N, value: Init<T, N>): Message<T, N>;
 }
@@ -237,14 +240,19 @@ export function messageCodec<const T extends MessageTable>(table: T): MessageCod
     return message;
   }
 
+  // One for all messages: memory of its own for each costs more than a small message.
+  let kept: ProtoWriter | undefined = new ProtoWriter();
   return {
     encode(name, value) {
-      const writer = new ProtoWriter();
+      const writer = kept ?? new ProtoWriter();
+      kept = undefined; // until it is empty again: what a value's getter throws, or encodes, must not be in it
       writeMessage(writer, name, value);
-      return writer.finish();
+      const bytes = writer.finish();
+      kept = writer;
+      return bytes;
     },
-    decode(name, bytes) {
-      return readMessage(new ProtoReader(bytes), bytes.length, name);
+    decode(name, bytes, shared) {
+      return readMessage(new ProtoReader(bytes, 0, Boolean(shared)), bytes.length, name);
     },
     create: (name, value) => fill(name, value),
   };

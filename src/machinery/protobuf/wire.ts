@@ -10,6 +10,8 @@ const TWO_32 = 0x1_0000_0000;
 const TWO_63 = 2 ** 63;
 /** The largest double below 2^63. */
 export const largestInt64 = TWO_63 - 1024;
+/** What a writer that is used again keeps of its room. */
+const mostKept = 1 << 20;
 
 /**
  * Writes into one growing buffer. A nested message is written in place: beginMessage() leaves one byte for the length,
@@ -139,20 +141,31 @@ export class ProtoWriter {
     this.length += size;
   }
 
-  /** The bytes written so far, as a copy of their own. */
+  /** The bytes written so far, as a copy of their own; the writer is empty then. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.buffer.slice(0, this.length);
+    const written = this.buffer.slice(0, this.length);
+    this.length = 0;
+    if (this.buffer.length > mostKept) {
+      this.buffer = new Uint8Array(mostKept);
+      this.view = undefined;
+    }
+    return written;
   }
 }
 
-/** Reads from a view of the given bytes; nothing is copied but by bytes(). Throws RangeError where the input ends early. */
+/**
+ * Reads from a view of the given bytes; nothing is copied but by bytes(), and that only unless `shared`. Throws RangeError
+ * where the input ends early.
+ */
 export class ProtoReader {
   position = 0;
   private readonly buffer: Uint8Array;
+  private readonly shared: boolean;
 
-  constructor(buffer: Uint8Array, start = 0) {
+  constructor(buffer: Uint8Array, start = 0, shared = false) {
     this.buffer = buffer;
     this.position = start;
+    this.shared = shared;
   }
 
   private byte(): number {
@@ -219,12 +232,13 @@ export class ProtoReader {
     return end;
   }
 
-  /** A copy, so that a small field does not hold a large message in memory. */
-  bytes(): Uint8Array<ArrayBuffer> {
+  /** A copy, so that a small field does not hold a large message in memory; a part of the input for who shares it. */
+  bytes(): Uint8Array {
     const end = this.lengthEnd();
-    const value = new Uint8Array(this.buffer.subarray(this.position, end));
+    const { buffer, byteOffset } = this.buffer;
+    const part = new Uint8Array(buffer, byteOffset + this.position, end - this.position);
     this.position = end;
-    return value;
+    return this.shared ? part : new Uint8Array(part);
   }
 
   string(): string {

@@ -28,12 +28,16 @@ const streamWindow = 4 << 20;
 const connectionWindow = 1 << 30;
 /** etcd's own default of 1.5 MiB, and half a MiB for what is around it. */
 const largestMessage = 2 << 20;
+/** A larger one is not copied to have its frame around it. */
+const smallMessage = 4096;
+/** So much is put together for one write; more is given to the socket part by part. */
+const oneWrite = 64 << 10;
 /** What may wait for a client who does not read. */
 const mostWaiting = 64 << 20;
 
 /** One call, as its handler sees it. All callbacks come in order. */
 export interface Call {
-  /** A message of the client, without its frame. It is valid for the moment. */
+  /** A message of the client, without its frame. It stays as it is for as long as somebody has it. */
   onMessage: (message: Buffer) => void;
   /** The client has no more to say. */
   onEnd: () => void;
@@ -64,16 +68,43 @@ function writeFrameHeader(
   flags: number,
   stream: number,
 ): number {
-  to.writeUIntBE(length, at, 3);
+  to[at] = length >>> 16;
+  to[at + 1] = length >>> 8;
+  to[at + 2] = length;
   to[at + 3] = kind;
   to[at + 4] = flags;
-  to.writeUInt32BE(stream, at + 5);
+  writeUint32(to, at + 5, stream);
   return at + frameHeader;
 }
+
+function writeUint32(to: Buffer, at: number, value: number): void {
+  to[at] = value >>> 24;
+  to[at + 1] = value >>> 16;
+  to[at + 2] = value >>> 8;
+  to[at + 3] = value;
+}
+/** For places that are known to be there. */
+const readUint32 = (from: Buffer, at: number): number =>
+  ((from[at]! << 24) | (from[at + 1]! << 16) | (from[at + 2]! << 8) | from[at + 3]!) >>> 0;
 
 function frame(kind: number, flags: number, stream: number, payload: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(frameHeader + payload.length);
   bytes.set(payload, writeFrameHeader(bytes, 0, payload.length, kind, flags, stream));
+  return bytes;
+}
+
+/** The beginning of a frame whose payload follows by itself. */
+function frameHead(kind: number, length: number, stream: number): Buffer {
+  const bytes = Buffer.allocUnsafe(frameHeader);
+  writeFrameHeader(bytes, 0, length, kind, 0, stream);
+  return bytes;
+}
+
+/** What stands before a message: it is not compressed, and so long. */
+function messagePrefix(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(5);
+  bytes[0] = 0;
+  writeUint32(bytes, 1, length);
   return bytes;
 }
 
@@ -98,7 +129,7 @@ class Stream implements Call {
   #have = 0;
   #taken = 0;
   #begun = false;
-  #waiting: Buffer[] = [];
+  #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   /** The end that is to be sent behind what waits. */
   #trailers: Buffer | undefined;
@@ -122,7 +153,7 @@ class Stream implements Call {
       this.#connection.grant(this.id, this.#taken);
       this.#taken = 0;
     }
-    if (!this.#have && bytes.length >= 5 && bytes.length === 5 + bytes.readUInt32BE(1)) {
+    if (!this.#have && bytes.length >= 5 && bytes.length === 5 + readUint32(bytes, 1)) {
       this.#message(bytes);
       return;
     }
@@ -150,13 +181,17 @@ class Stream implements Call {
 
   send(message: Uint8Array): void {
     if (this.#over || this.#trailers) return;
-    const framed = Buffer.allocUnsafe(5 + message.length);
-    framed[0] = 0;
-    framed.writeUInt32BE(message.length, 1);
-    framed.set(message, 5);
     this.#begin();
-    this.#waiting.push(framed);
-    this.#waitingBytes += framed.length;
+    if (message.length > smallMessage) {
+      this.#waiting.push(messagePrefix(message.length), message);
+    } else {
+      const framed = Buffer.allocUnsafe(5 + message.length);
+      framed[0] = 0;
+      writeUint32(framed, 1, message.length);
+      framed.set(message, 5);
+      this.#waiting.push(framed);
+    }
+    this.#waitingBytes += 5 + message.length;
     this.pump();
     if (this.#waitingBytes > mostWaiting) this.#connection.reset(this, problem.enhanceYourCalm);
   }
@@ -185,7 +220,7 @@ class Stream implements Call {
     bytes.set(responseHeaders, at);
     at = writeFrameHeader(bytes, at + responseHeaders.length, length, type.data, 0, this.id);
     bytes[at] = 0;
-    bytes.writeUInt32BE(message.length, at + 1);
+    writeUint32(bytes, at + 1, message.length);
     bytes.set(message, at + 5);
     at = writeFrameHeader(
       bytes,
@@ -225,7 +260,8 @@ class Stream implements Call {
       if (size <= 0) return;
       this.window -= size;
       this.#waitingBytes -= size;
-      this.#connection.write(frame(type.data, 0, this.id, next.subarray(0, size)));
+      this.#connection.write(frameHead(type.data, size, this.id));
+      this.#connection.write(next.subarray(0, size));
       if (size === next.length) this.#waiting.shift();
       else this.#waiting[0] = next.subarray(size);
     }
@@ -257,6 +293,8 @@ class Stream implements Call {
   }
 }
 
+const flush = (connection: Connection): void => connection.flush();
+
 export class Connection {
   readonly #socket: Duplex;
   readonly #route: Router;
@@ -271,7 +309,8 @@ export class Connection {
   #taken = 0;
   #newest = 0;
   #leaving = false;
-  #out: Buffer[] = [];
+  #out: Uint8Array[] = [];
+  #outBytes = 0;
   #drainers: (() => void)[] = [];
 
   constructor(socket: Duplex, route: Router) {
@@ -295,15 +334,23 @@ export class Connection {
   }
 
   /** What one turn of the event loop writes goes out together. */
-  write(bytes: Buffer): void {
+  write(bytes: Uint8Array): void {
     this.#out.push(bytes);
-    if (this.#out.length === 1) process.nextTick(() => this.#flush());
+    this.#outBytes += bytes.length;
+    if (this.#out.length === 1) process.nextTick(flush, this);
   }
-  #flush(): void {
-    const all = this.#out;
+  flush(): void {
+    const [all, length] = [this.#out, this.#outBytes];
     this.#out = [];
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
-    this.#socket.write(all.length === 1 ? all[0]! : Buffer.concat(all));
+    this.#outBytes = 0;
+    if (!all.length || this.#socket.destroyed || this.#socket.writableEnded) return;
+    if (all.length === 1) this.#socket.write(all[0]!);
+    else if (length <= oneWrite) this.#socket.write(Buffer.concat(all, length));
+    else {
+      this.#socket.cork();
+      for (const part of all) this.#socket.write(part);
+      this.#socket.uncork();
+    }
     // Nobody reads what the windows have allowed.
     if (this.#socket.writableLength > mostWaiting) this.#socket.destroy();
   }
@@ -359,7 +406,7 @@ export class Connection {
   }
   #fail(why: number): void {
     this.#goAway(why);
-    this.#flush();
+    this.flush();
     this.#socket.destroy();
   }
 
@@ -379,14 +426,14 @@ export class Connection {
       at = preface.length;
     }
     while (at + frameHeader <= bytes.length) {
-      const length = bytes.readUIntBE(at, 3);
+      const length = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
       if (length > largestFrame) {
         this.#fail(problem.protocol);
         return;
       }
       const end = at + frameHeader + length;
       if (end > bytes.length) break;
-      const stream = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
+      const stream = readUint32(bytes, at + 5) & 0x7fff_ffff;
       try {
         this.#frame(bytes[at + 3]!, bytes[at + 4]!, stream, bytes.subarray(at + frameHeader, end));
       } catch (error) {
@@ -405,14 +452,18 @@ export class Connection {
     if (kind === type.data) this.#data(flags, id, payload);
     else if (kind === type.headers) {
       const more = flags & flag.priority ? unpadded(flags, payload).subarray(5) : unpadded(flags, payload);
-      this.#block = { stream: id, flags, parts: [Buffer.from(more)], bytes: more.length };
-      if (flags & flag.endHeaders) this.#open();
+      if (flags & flag.endHeaders) this.#open(id, flags, more);
+      else this.#block = { stream: id, flags, parts: [Buffer.from(more)], bytes: more.length };
     } else if (kind === type.continuation) {
       if (this.#block?.stream !== id) throw new RangeError('a header block goes on that was not begun');
       this.#block.parts.push(Buffer.from(payload));
       this.#block.bytes += payload.length;
       if (this.#block.bytes > largestHeaders) throw new RangeError('a header block is too long');
-      if (flags & flag.endHeaders) this.#open();
+      if (flags & flag.endHeaders) {
+        const { parts, flags: first } = this.#block;
+        this.#block = undefined;
+        this.#open(id, first, Buffer.concat(parts));
+      }
     } else if (kind === type.reset) this.#streams.get(id)?.cancel();
     else if (kind === type.settings) this.#settings(flags, payload);
     else if (kind === type.ping && !(flags & flag.ack)) this.write(frame(type.ping, flag.ack, 0, payload));
@@ -435,10 +486,8 @@ export class Connection {
     if (flags & flag.endStream) stream.onEnd();
   }
 
-  #open(): void {
-    const { stream: id, flags, parts } = this.#block!;
-    this.#block = undefined;
-    const headers = this.#decoder.decode(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
+  #open(id: number, flags: number, block: Buffer): void {
+    const headers = this.#decoder.decode(block);
     const known = this.#streams.get(id);
     if (known) {
       // Trailers of a client: gRPC has none, and this is its end.

@@ -197,6 +197,13 @@ test('HPACK: the examples of RFC 7541', () => {
   );
   assert.equal(decodeHuffman(bytes('9d29ad171863c78f0b97c8e9ae82ae43d3')), 'https://www.example.com');
   assert.throws(() => decodeHuffman(bytes('ffffffff')), RangeError);
+  // The same block after the table has changed: index 62 is another entry.
+  assert.equal(decoder.decode(bytes('be')).get('custom-key'), 'custom-value');
+  assert.equal(decoder.decode(bytes('be')).get('custom-key'), 'custom-value');
+  decoder.decode(bytes('4003666f6f03626172')); // foo: bar
+  assert.deepEqual([...decoder.decode(bytes('be'))], [['foo', 'bar']]);
+  decoder.decode(bytes('20')); // a table of no bytes
+  assert.throws(() => decoder.decode(bytes('be')), RangeError);
   const headers = { ':status': '200', 'grpc-status': '0', 'x-long': 'y'.repeat(1000) };
   assert.deepEqual(Object.fromEntries(new HeaderDecoder().decode(encodeHeaders(headers))), headers);
 });

@@ -29,6 +29,9 @@ const fixed: Header[] = [
 /** What an entry takes of the table beyond its characters (section 4.1). */
 const entryBytes = 32;
 const largestTable = 4096;
+/** Clients repeat themselves: the same few blocks again and again, none of them long. */
+const longestKnown = 256;
+const mostKnown = 32;
 
 const malformed = () => new RangeError('a header block is not well formed');
 
@@ -40,9 +43,23 @@ export class HeaderDecoder {
   #limit = largestTable;
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
+  /** Blocks that left the table as it was, by their bytes; what they say does not change as long as the table does not. */
+  readonly #known = new Map<string, ReadonlyMap<string, string>>();
 
   /** Throws a RangeError; the connection is of no use then. */
-  decode(block: Uint8Array): Map<string, string> {
+  decode(block: Buffer): ReadonlyMap<string, string> {
+    const bytes = block.length > longestKnown ? '' : block.toString('latin1');
+    const known = this.#known.get(bytes);
+    if (known) return known;
+    this.#changed = false;
+    const headers = this.#decode(block);
+    if (this.#changed || this.#known.size === mostKnown) this.#known.clear();
+    if (bytes && !this.#changed) this.#known.set(bytes, headers);
+    return headers;
+  }
+
+  #changed = false;
+  #decode(block: Buffer): Map<string, string> {
     const headers = new Map<string, string>();
     this.#bytes = block;
     this.#at = 0;
@@ -53,6 +70,7 @@ export class HeaderDecoder {
         headers.set(name, value);
       } else if ((byte & 0xe0) === 0x20) {
         this.#limit = this.#integer(5);
+        this.#changed = true;
         if (this.#limit > largestTable) throw malformed();
         this.#evict();
       } else {
@@ -68,6 +86,7 @@ export class HeaderDecoder {
   }
 
   #add(header: Header): void {
+    this.#changed = true;
     this.#table.unshift(header);
     this.#size += header[0].length + header[1].length + entryBytes;
     this.#evict();
