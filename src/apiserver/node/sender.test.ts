@@ -103,6 +103,21 @@ test('a URL is where it says; redirections are not followed; bodies may be strea
   assert.equal((await text({ url, insecure: true })).text, 'hello');
 });
 
+test('whoever leaves while the whole answer waits to be read harms nobody', async () => {
+  const left = new AbortController();
+  const { send } = plane.server.registry.outbound;
+  for (let i = 0; i < 5; i++) {
+    const { body } = await send(service('hook'), { ...post(), signal: left.signal });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const pieces = body[Symbol.asyncIterator]();
+    assert.equal(new TextDecoder().decode((await pieces.next()).value), 'hello');
+    if (i === 4) left.abort();
+    await pieces.return?.();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal((await text(service('hook'))).text, 'hello');
+});
+
 test('why there is no answer is said in words that people know', async () => {
   const { createServer: createPlain } = await import('node:net');
   const plain = createPlain((socket) => void socket.resume().end('HTTP/1.1 400 Bad Request\r\n\r\n'));

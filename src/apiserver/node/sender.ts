@@ -129,9 +129,13 @@ async function exchange(
   };
   const request = httpsRequest(options);
   const deadline = new OutboundError('timeout', 'context deadline exceeded');
-  const timer =
-    timeoutMs === undefined ? undefined : setTimeout(() => request.destroy(deadline), Math.max(0, timeoutMs));
-  const abort = () => request.destroy(canceled());
+  let answer: IncomingMessage | undefined;
+  // All of the answer may be here and not yet read: Node then gives the connection back, and nobody hears of an error on it.
+  const cut = (why: OutboundError) => {
+    if (!answer?.complete) request.destroy(why);
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => cut(deadline), Math.max(0, timeoutMs));
+  const abort = () => cut(canceled());
   signal?.addEventListener('abort', abort, { once: true });
   const settle = () => {
     clearTimeout(timer);
@@ -154,13 +158,14 @@ async function exchange(
         const { headers: answered, rawHeaders } = response;
         resolve({ code: 101, headers: answered, rawHeaders, socket });
       });
-      request.on('response', (response) =>
+      request.on('response', (response) => {
+        answer = response;
         resolve({
           code: response.statusCode!,
           headers: response.headers,
           body: bodyOf(response, request, endpoint),
-        }),
-      );
+        });
+      });
       if (body === undefined || body instanceof Uint8Array) request.end(body);
       else void sendStream(request, body);
     });
