@@ -21,6 +21,8 @@ export interface Options {
   preconditions?: { uid?: string; resourceVersion?: string };
   /** What the rows of a Table carry. */
   includeObject?: 'None' | 'Metadata' | 'Object';
+  /** Objects are read for their metadata: the rest of them may be left out (PartialObjectMetadata), and is where that saves anything. */
+  metadataOnly?: boolean;
   signal?: AbortSignal;
 }
 
@@ -117,7 +119,7 @@ export interface Informer<T extends KubeObject = AnyObject> extends Lister<T> {
 export interface Informers {
   <T extends KubeObject>(
     kind: Kind<T>,
-    filter?: { namespace?: string; labelSelector?: string; fieldSelector?: string },
+    filter?: { namespace?: string; labelSelector?: string; fieldSelector?: string; metadataOnly?: boolean },
   ): Informer<T>;
   /** Starts all that have been asked for, and any asked for later; ends when the signal aborts. */
   start(signal: AbortSignal): void;

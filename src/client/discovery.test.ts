@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { customResourceDefinitions } from '../api/apiextensions/custom-resource-definition.ts';
+import { apiServices } from '../api/apiregistration/api-service.ts';
 import { startControlPlane } from '../testing/control-plane.ts';
 import { inProcessHttp } from '../testing/in-process-http.ts';
-import { discover, kindFrom, qualifiedName } from './discovery.ts';
+import { discover, kindFrom, qualifiedName, repeatedDiscovery } from './discovery.ts';
 import type { HttpClient } from './http.ts';
 import { restTransport } from './rest.ts';
 import { createClient } from './typed.ts';
@@ -112,4 +113,37 @@ test('kinds that the server learnt', async () => {
   const gadgets = createClient(cluster.rest)(kindFrom(resource!));
   await gadgets.create({ metadata: { name: 'one', namespace: 'default' }, spec: { size: 3 } } as never);
   assert.equal(((await gadgets.get('one', { namespace: 'default' })) as any).spec.size, 3);
+});
+
+test('what has not changed is not sent again', async () => {
+  await using cluster = await start();
+  const statuses: number[] = [];
+  const counted: HttpClient = {
+    ...cluster.http,
+    async request(request) {
+      const response = await cluster.http.request(request);
+      statuses.push(response.status);
+      return response;
+    },
+  };
+  const ask = repeatedDiscovery(restTransport(counted));
+  const first = await ask();
+  assert.equal(await ask(), first);
+  assert.deepEqual(statuses, [200, 200, 304, 304]);
+  assert.equal(first.failed.size, 0);
+  assert.deepEqual(first.current(), first.preferred());
+
+  await cluster.plane.client(apiServices).create({
+    metadata: { name: 'v1.down.example.com' },
+    spec: {
+      ...{ group: 'down.example.com', version: 'v1', groupPriorityMinimum: 1000, versionPriority: 10 },
+      service: { namespace: 'default', name: 'nobody' },
+    },
+  } as never);
+  let next = await ask();
+  for (let i = 0; next === first && i < 100; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    next = await ask();
+  }
+  assert.deepEqual([...next.failed.keys()], ['down.example.com/v1']);
 });

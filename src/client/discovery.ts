@@ -1,5 +1,5 @@
 // Which resources a server has, from aggregated discovery (KEP-3352), or group by group where a server has none.
-import type { Kind, Subresource } from '../machinery/kind.ts';
+import { apiVersionOf, type Kind, type Subresource } from '../machinery/kind.ts';
 import { isStatusError } from '../machinery/status.ts';
 import type { Rest } from './rest.ts';
 
@@ -28,6 +28,8 @@ const accept =
   'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,' +
   'application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json';
 
+const aggregatedKind = 'APIGroupDiscoveryList';
+
 /** A Kind for `client(kind)` and informers, made from what discovery tells. */
 export const kindFrom = (resource: ApiResource): Kind => ({ ...resource, type: '', rules: {}, columns: [] });
 
@@ -38,9 +40,12 @@ export const qualifiedName = ({ group, plural }: { group: string; plural: string
 /** Everything that a server serves, and how its words map to resources. */
 export class Discovery {
   readonly groups: ApiGroup[];
+  /** Group versions of which the server cannot tell now what they hold (an aggregated server is down), and why. */
+  readonly failed: ReadonlyMap<string, string>;
   readonly #byName = new Map<string, ApiResource[]>();
-  constructor(groups: ApiGroup[]) {
+  constructor(groups: ApiGroup[], failed: ReadonlyMap<string, string> = new Map()) {
     this.groups = groups;
+    this.failed = failed;
     for (const resource of this.resources())
       for (const name of new Set([
         resource.plural,
@@ -60,11 +65,22 @@ export class Discovery {
 
   /** Resources of each group's preferred version, and those that only other versions have. */
   preferred(): ApiResource[] {
+    return this.#first(() => true);
+  }
+
+  /** The same of the versions that the server can tell about now: what it knows of others may be out of date. */
+  current(): ApiResource[] {
+    return this.#first((group, version) => !this.failed.has(apiVersionOf({ group, version })));
+  }
+
+  #first(wanted: (group: string, version: string) => boolean): ApiResource[] {
     return this.groups.flatMap((group) => {
       const seen = new Set<string>();
-      return group.versions.flatMap(({ resources }) =>
-        resources.filter((resource) => !seen.has(resource.plural) && seen.add(resource.plural)),
-      );
+      return group.versions
+        .filter(({ version }) => wanted(group.name, version))
+        .flatMap(({ resources }) =>
+          resources.filter((resource) => !seen.has(resource.plural) && seen.add(resource.plural)),
+        );
     });
   }
 
@@ -119,25 +135,63 @@ export class Discovery {
   }
 }
 
-/** Asks a server what it serves. Groups that cannot be had (an aggregated server is down) are told to `onFailure`. */
-export async function discover(
-  rest: Rest,
-  options: { signal?: AbortSignal; onFailure?: (groupVersion: string) => void } = {},
-): Promise<Discovery> {
+/** Asks a server what it serves. */
+export async function discover(rest: Rest, options: { signal?: AbortSignal } = {}): Promise<Discovery> {
   const [core, named] = await Promise.all(
     ['/api', '/apis'].map(async (path) => JSON.parse(await rest.text(path, { accept, ...options }))),
   );
-  if (core.kind === 'APIGroupDiscoveryList' && named.kind === 'APIGroupDiscoveryList')
-    return new Discovery([...core.items, ...named.items].map((item) => groupFrom(item, options.onFailure)));
-  return new Discovery(await discoverPlainly(rest, core, named, options));
+  return discoveryFrom(rest, core, named, options);
 }
 
-function groupFrom(item: any, onFailure?: (groupVersion: string) => void): ApiGroup {
+/**
+ * Asks again and again what a server serves. As long as the server says that nothing has changed, the answer is the very
+ * same object, and costs both sides little.
+ */
+export function repeatedDiscovery(rest: Rest): () => Promise<Discovery> {
+  const documents = new Map<string, { etag: string; json: any }>();
+  let last: { core: any; named: any; found: Discovery } | undefined;
+  const documentAt = async (path: string): Promise<any> => {
+    const before = documents.get(path);
+    const headers = { accept, ...(before ? { 'if-none-match': before.etag } : {}) };
+    const response = await rest.send({ method: 'GET', path, headers });
+    const text = await response.text();
+    if (response.status === 304 && before) return before.json;
+    const json = JSON.parse(text);
+    const { etag } = response.headers;
+    // What is not the whole says nothing of the lists that it leads to.
+    if (etag && json.kind === aggregatedKind) documents.set(path, { etag, json });
+    return json;
+  };
+  return async () => {
+    const [core, named] = await Promise.all(['/api', '/apis'].map(documentAt));
+    if (last && last.core === core && last.named === named) return last.found;
+    const found = await discoveryFrom(rest, core, named, {});
+    last = { core, named, found };
+    return found;
+  };
+}
+
+async function discoveryFrom(
+  rest: Rest,
+  core: any,
+  named: any,
+  options: { signal?: AbortSignal },
+): Promise<Discovery> {
+  const failed = new Map<string, string>();
+  const groups =
+    core.kind === aggregatedKind && named.kind === aggregatedKind
+      ? [...core.items, ...named.items].map((item) => groupFrom(item, failed))
+      : await discoverPlainly(rest, core, named, failed, options);
+  return new Discovery(groups, failed);
+}
+
+function groupFrom(item: any, failed: Map<string, string>): ApiGroup {
   const group: string = item.metadata?.name ?? '';
   return {
     name: group,
     versions: item.versions.map(({ version, freshness, resources = [] }: any) => {
-      if (freshness === 'Stale') onFailure?.(group ? `${group}/${version}` : version);
+      const groupVersion = apiVersionOf({ group, version });
+      if (freshness === 'Stale') failed.set(groupVersion, `stale GroupVersion discovery: ${groupVersion}`);
       return {
         version,
         resources: resources.map((r: any) => ({
@@ -170,7 +224,8 @@ async function discoverPlainly(
   rest: Rest,
   core: any,
   named: any,
-  options: { signal?: AbortSignal; onFailure?: (groupVersion: string) => void },
+  failed: Map<string, string>,
+  options: { signal?: AbortSignal },
 ): Promise<ApiGroup[]> {
   const groups: { name: string; versions: string[] }[] = [
     { name: '', versions: core.versions ?? ['v1'] },
@@ -189,7 +244,7 @@ async function discoverPlainly(
       return resourcesFrom(group, version, JSON.parse(await rest.text(path, { signal: options.signal })));
     } catch (error) {
       if (!isStatusError(error) || error.code === 401) throw error;
-      options.onFailure?.(group ? `${group}/${version}` : version);
+      failed.set(apiVersionOf({ group, version }), error.message);
       return [];
     }
   };

@@ -9,6 +9,7 @@ interface Filter {
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
+  metadataOnly?: boolean;
 }
 
 interface Index<T extends KubeObject> {

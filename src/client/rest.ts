@@ -73,6 +73,18 @@ export function queryOf(verb: ApiRequest['verb'], options: Options): string {
   return query.size ? `?${query}` : '';
 }
 
+const metadataForms: Partial<Record<ApiRequest['verb'], string>> = {
+  get: 'PartialObjectMetadata',
+  list: 'PartialObjectMetadataList',
+  watch: 'PartialObjectMetadata',
+};
+
+/** Servers that have no such form may give the whole. */
+function acceptOf({ verb, options }: ApiRequest): string {
+  const form = options.metadataOnly && metadataForms[verb];
+  return form ? `application/json;as=${form};g=meta.k8s.io;v=v1,application/json` : 'application/json';
+}
+
 /** What the server is told in the body of a delete. */
 function deleteBody(options: Options): string {
   const { gracePeriodSeconds, propagationPolicy, preconditions, dryRun } = options;
@@ -156,7 +168,7 @@ export function restTransport(
     return response;
   }
 
-  function httpRequest(request: ApiRequest, accept = 'application/json'): HttpRequest {
+  function httpRequest(request: ApiRequest, accept = acceptOf(request)): HttpRequest {
     const { verb } = request;
     const headers: Record<string, string> = { accept };
     let body: string | undefined;

@@ -1,3 +1,4 @@
+import type { Group } from '../discovery/catalog.ts';
 import { aggregated, apiGroup, apiGroupList, hash, resourceList } from '../discovery/discovery.ts';
 import { flowControlPaths } from '../flow-control/dump.ts';
 import { healthPaths } from '../health/paths.ts';
@@ -22,13 +23,38 @@ export const version = {
   platform: 'linux/amd64',
 };
 
-const json = (exchange: Exchange, body: unknown, type = 'application/json'): true => {
+interface Document {
+  text: string;
+  etag: string;
+}
+
+const documentOf = (body: unknown): Document => {
   const text = JSON.stringify(body);
-  const etag = `"${hash(text)}"`;
+  return { text, etag: `"${hash(text)}"` };
+};
+
+function send(exchange: Exchange, { text, etag }: Document, type = 'application/json'): true {
   if (exchange.header('if-none-match') === etag) exchange.respond(304, { etag }, '');
   else exchange.respond(200, { 'content-type': type, etag, vary: 'Accept', 'cache-control': 'public' }, text);
   return true;
-};
+}
+const json = (exchange: Exchange, body: unknown, type?: string): true =>
+  send(exchange, documentOf(body), type);
+
+/** The long documents, which are asked for again and again: by the groups that they are of, as long as those are the same. */
+const aggregates = new WeakMap<Group[], Map<string, Document>>();
+
+function aggregateOf(groups: Group[], core: boolean, version: 'v2' | 'v2beta1'): Document {
+  let made = aggregates.get(groups);
+  if (!made) aggregates.set(groups, (made = new Map()));
+  const key = `${core ? 'api' : 'apis'} ${version}`;
+  let document = made.get(key);
+  if (!document) {
+    const mine = groups.filter((g) => (g.name === '') === core);
+    made.set(key, (document = documentOf(aggregated(mine, version))));
+  }
+  return document;
+}
 
 /** `v2` for who asks for `application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList` before plain JSON. */
 function aggregatedVersion(exchange: Exchange): 'v2' | 'v2beta1' | undefined {
@@ -52,9 +78,9 @@ const discovery: PathHandler = (server, exchange) => {
   if (parts.length === 1) {
     const v = aggregatedVersion(exchange);
     if (v)
-      return json(
+      return send(
         exchange,
-        aggregated(mine, v),
+        aggregateOf(groups, core, v),
         `application/json;g=apidiscovery.k8s.io;v=${v};as=APIGroupDiscoveryList`,
       );
     return core
