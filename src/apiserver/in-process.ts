@@ -1,4 +1,5 @@
 import type { ApiRequest, Transport } from '../client/client.ts';
+import { restTransport } from '../client/rest.ts';
 import { clone, type WatchEvent } from '../machinery/meta.ts';
 import { gone, isStatusError, StatusError } from '../machinery/status.ts';
 import type { AuditTrail } from './audit/trail.ts';
@@ -6,6 +7,7 @@ import { attributesOf, demandRight } from './authz/demand.ts';
 import type { Attributes } from './authz/rbac.ts';
 import { freshFor } from './cache/fresh.ts';
 import type { Context, User } from './context.ts';
+import { inProcessHttp } from './in-process-http.ts';
 import { perform, type Result } from './perform.ts';
 import { cacheOf } from './registry/registry.ts';
 import { watch } from './registry/watch.ts';
@@ -35,12 +37,18 @@ function uriOf({ group, version, plural, namespace, name, subresource }: Context
   return [start, ...parts.filter((part) => part !== undefined)].join('/');
 }
 
-/** The same pipeline, identity and authorization as over a socket, without the socket and without encoding. */
+/**
+ * The same pipeline, identity and authorization as over a socket, without the socket and without encoding; what another
+ * server serves is asked of that one.
+ */
 export function inProcessTransport(server: ApiServer, user: User, userAgent: string): Transport {
   const { registry } = server;
   const identity: User = user.groups.includes('system:authenticated')
     ? user
     : { ...user, groups: [...user.groups, 'system:authenticated'] };
+
+  const http = restTransport(inProcessHttp(server, identity), { userAgent });
+  const elsewhere = ({ group, version }: ApiRequest) => server.remotes.covers(group, version);
 
   function contextOf(request: ApiRequest): Context {
     const served = registry.scheme.resource(request.group, request.version, request.plural);
@@ -88,6 +96,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
   }
   return {
     async request(request) {
+      if (elsewhere(request)) return http.request(request);
       const context = contextOf(request);
       const body = request.body === undefined ? undefined : clone(request.body);
       const result: Result = await counted(context, async (trail) => {
@@ -111,6 +120,7 @@ export function inProcessTransport(server: ApiServer, user: User, userAgent: str
     },
 
     async *watch(request) {
+      if (elsewhere(request)) return yield* http.watch(request);
       const context = contextOf(request);
       demandRight(server.authorizer, context);
       const catchingUp = freshFor(registry.caches, context);
