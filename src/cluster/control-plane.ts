@@ -13,6 +13,7 @@ import { type Connector, handle, type PathHandler } from '../apiserver/http/hand
 import { openApiPaths } from '../apiserver/http/openapi.ts';
 import { builtInPaths } from '../apiserver/http/paths.ts';
 import { inProcessTransport } from '../apiserver/in-process.ts';
+import { inProcessHttp } from '../apiserver/in-process-http.ts';
 import { metricsPaths } from '../apiserver/metrics/paths.ts';
 import { nodeCiphers } from '../apiserver/node/ciphers.ts';
 import { type HttpsServer, serveHttps } from '../apiserver/node/https-server.ts';
@@ -22,7 +23,9 @@ import { yamlInThread } from '../apiserver/node/yaml.ts';
 import type { ClientIdentity } from '../apiserver/outbound/outbound.ts';
 import { type ApiServer, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
+import { repeatedDiscovery } from '../client/discovery.ts';
 import { createInformers } from '../client/informer.ts';
+import { type Rest, restTransport } from '../client/rest.ts';
 import { createClient } from '../client/typed.ts';
 import { startControllerManager } from '../controller-manager/start.ts';
 import type { Log } from '../machinery/log.ts';
@@ -47,6 +50,8 @@ export interface ApiService {
   https: HttpsServer[];
   /** A client with this identity, in process. */
   clientFor(name: string, groups: string[]): Client;
+  /** The same for what is no resource, such as discovery. */
+  restFor(name: string, groups?: string[]): Rest;
   close(): Promise<void>;
 }
 
@@ -95,6 +100,8 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
   });
   const clientFor = (name: string, groups: string[]) =>
     createClient(inProcessTransport(server, { name, groups }, name.replace(/^system:/, '')));
+  const restFor = (name: string, groups: string[] = []) =>
+    restTransport(inProcessHttp(server, { name, groups }));
   const address = advertised(sharing?.advertiseAddress, options.addresses);
   const pair = await servingPair(options, address);
   const closing = new AbortController();
@@ -147,7 +154,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
     throw error;
   }
   server.pending.clear();
-  return { server, https, clientFor, close };
+  return { server, https, clientFor, restFor, close };
 }
 
 /** The certificate that is shown to clients. */
@@ -252,7 +259,7 @@ export async function startControllers(
       log,
       client: api.clientFor('system:kube-controller-manager', []),
       kinds: allKinds,
-      dynamicKinds: () => api.server.registry.scheme.custom(),
+      discover: repeatedDiscovery(api.restFor('system:kube-controller-manager')),
       rootCA: certificates.ca.cert,
       clientFor: (name) =>
         api.clientFor(controllerUser(name), ['system:serviceaccounts', 'system:serviceaccounts:kube-system']),

@@ -5,8 +5,10 @@ import { allKinds } from '../api/all.ts';
 import { tokenAuthority } from '../apiserver/authn/service-account.ts';
 import type { Connector } from '../apiserver/http/handler.ts';
 import type { ApiServer } from '../apiserver/server.ts';
+import { repeatedDiscovery } from '../client/discovery.ts';
 import { createInformers } from '../client/informer.ts';
 import { transportFrom } from '../client/node/kubeconfig.ts';
+import type { Rest } from '../client/rest.ts';
 import { createClient } from '../client/typed.ts';
 import { startApi, together } from '../cluster/control-plane.ts';
 import { elect, type LeaderElectionSettings } from '../cluster/election.ts';
@@ -54,10 +56,12 @@ async function serve(running: AsyncDisposable[]): Promise<number> {
 
 /** What every component that speaks to an API server begins with. */
 async function connected(kubeconfig: string | undefined, component: string) {
-  const client = createClient(await transportFrom(kubeconfig, { userAgent: `wherry-${component}` }));
+  const rest = await transportFrom(kubeconfig, { userAgent: `wherry-${component}` });
+  const client = createClient(rest);
   const informers = createInformers(client, { clock: systemClock, log: log.child({ component }) });
   const ended = new AbortController();
   return {
+    rest,
     common: {
       client,
       informers,
@@ -79,13 +83,13 @@ async function lead(
   name: string,
   kubeconfig: string | undefined,
   election: LeaderElectionSettings | undefined,
-  start: (common: Common) => Promise<AsyncDisposable>,
+  start: (common: Common, rest: Rest) => Promise<AsyncDisposable>,
 ): Promise<number> {
   const component = name.replace('kube-', '');
   /** Each term begins with caches of its own. */
   const term = async (): Promise<AsyncDisposable> => {
-    const { common, go, stop } = await connected(kubeconfig, component);
-    const running = await start(common);
+    const { rest, common, go, stop } = await connected(kubeconfig, component);
+    const running = await start(common, rest);
     go();
     return {
       async [Symbol.asyncDispose]() {
@@ -289,10 +293,11 @@ export const controllerManager = component(
     const keys = keyFile ? tokenKeysFrom(text(keyFile)) : undefined;
     const issuer = 'https://kubernetes.default.svc.cluster.local';
     const tokens = keys && (await tokenAuthority(keys, issuer, [issuer], living, uuid));
-    return lead('kube-controller-manager', flags.kubeconfig, election, (common) =>
+    return lead('kube-controller-manager', flags.kubeconfig, election, (common, rest) =>
       startControllerManager({
         ...common,
         kinds: allKinds,
+        discover: repeatedDiscovery(rest),
         controllers: flags.controllers!.split(','),
         ...(flags['root-ca-file'] ? { rootCA: text(flags['root-ca-file']) } : {}),
         ...(flags['cluster-cidr'] ? { clusterCidrs: [flags['cluster-cidr']] } : {}),

@@ -1,12 +1,16 @@
 import type { Client } from '../client/client.ts';
+import type { Discovery } from '../client/discovery.ts';
 import type { Kind } from '../machinery/kind.ts';
 
 /** What the controllers want to know; each part may be left out. Times are in milliseconds. */
 export interface Config {
-  /** Every built-in kind that objects can be of: what namespaces are emptied of, and where owners are looked for. */
+  /** The built-in kinds: those whose objects several controllers watch, and that are counted. */
   kinds: Kind<any>[];
-  /** Kinds made at run time (custom resources). Asked again and again; cheap. */
-  dynamicKinds?: () => Kind<any>[];
+  /**
+   * What the API server serves now, built in or not, also by other servers: what namespaces are emptied of, and where owners
+   * are looked for. Asked again and again: `repeatedDiscovery` makes that cheap.
+   */
+  discover: () => Promise<Discovery>;
   /** PEM of the cluster's CA: published to every namespace. Without it, nothing is published. */
   rootCA?: string;
   /** Makes the token of a `kubernetes.io/service-account-token` Secret. Without it, such secrets stay empty. */

@@ -56,6 +56,7 @@ before(async () => {
     random: systemRandom,
     log,
     kinds: allKinds,
+    discover: plane.discover,
   });
   kubelet = runPods(plane);
 });

@@ -1,9 +1,12 @@
 import { inProcessTransport } from '../apiserver/in-process.ts';
+import { inProcessHttp } from '../apiserver/in-process-http.ts';
 import { nodeSender } from '../apiserver/node/sender.ts';
 import { yamlInThread } from '../apiserver/node/yaml.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/server.ts';
 import type { Client, Informers } from '../client/client.ts';
+import { type Discovery, repeatedDiscovery } from '../client/discovery.ts';
 import { createInformers } from '../client/informer.ts';
+import { restTransport } from '../client/rest.ts';
 import { createClient } from '../client/typed.ts';
 import { bootstrapCluster } from '../cluster/bootstrap.ts';
 import { makeTokenKeys } from '../cluster/node/certificates.ts';
@@ -21,6 +24,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** Started; ends with `stop`. */
   informers: Informers;
   trace: Trace;
+  /** What is served, asked as repeatedDiscovery does. */
+  discover(): Promise<Discovery>;
   /** A client for somebody else. */
   clientFor(name: string, groups?: string[]): Client;
   stop(): Promise<void>;
@@ -62,6 +67,9 @@ export async function startControlPlane(
     createClient(inProcessTransport(server, { name, groups }, name));
   const client = clientFor('system:admin', ['system:masters']);
   await bootstrapCluster(client, { defaultServiceAccounts: true });
+  const discover = repeatedDiscovery(
+    restTransport(inProcessHttp(server, { name: 'system:admin', groups: ['system:masters'] })),
+  );
   const informers = createInformers(client, { clock, log });
   const ended = new AbortController();
   informers.start(ended.signal);
@@ -71,5 +79,5 @@ export async function startControlPlane(
     await server[Symbol.asyncDispose]();
     await server.registry.store.close();
   };
-  return { server, client, informers, trace, clientFor, stop, [Symbol.asyncDispose]: stop };
+  return { server, client, informers, trace, discover, clientFor, stop, [Symbol.asyncDispose]: stop };
 }

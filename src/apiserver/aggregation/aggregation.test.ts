@@ -6,13 +6,12 @@ import { apiServices } from '../../api/apiregistration/api-service.ts';
 import { configMaps } from '../../api/core/config-map.ts';
 import { namespaces } from '../../api/core/namespace.ts';
 import { services } from '../../api/core/service.ts';
-import { endpointSlices } from '../../api/discovery/endpoint-slice.ts';
 import { issue, makeAuthority } from '../../cluster/node/certificates.ts';
 import { isNotFound } from '../../machinery/status.ts';
 import { startControlPlane } from '../../testing/control-plane.ts';
+import { createSlice, group, putEndpoint, startExtension, version } from '../../testing/extension-server.ts';
 import { serveControlPlane } from '../../testing/https-server.ts';
 import { requestHeaderDefaults } from '../authn/request-header.ts';
-import { group, startExtension, version } from './extension-rig.ts';
 import { mergeDocuments } from './openapi-documents.ts';
 
 const now = Date.now();
@@ -148,21 +147,9 @@ test('a server is available once it can be reached and answers', async () => {
     spec: { ...service.spec, ports: [{ port: 7443, protocol: 'TCP' }] },
   } as never);
   await reason('EndpointsNotFound');
-  const slice = await plane.client(endpointSlices).create({
-    metadata: { name: 'api-1', namespace: 'wardle', labels: { 'kubernetes.io/service-name': 'api' } },
-    addressType: 'IPv4',
-    endpoints: [],
-    ports: [{ name: '', port: extension.port, protocol: 'TCP' }],
-  } as never);
+  const slice = await createSlice(plane, 'wardle', 'api', extension.port);
   await reason('MissingEndpoints');
-  // Loopback is no address of an endpoint: the object is put where the server reads it.
-  const cache = plane.server.registry.caches.of(endpointSlices)!;
-  const { key, revision } = cache.get(`${cache.prefix}wardle/api-1`)!;
-  const decoded = { ...slice, endpoints: [{ addresses: ['127.0.0.1'] }] };
-  await plane.server.registry.store.txn(
-    [{ key, target: 'mod', equals: revision }],
-    [{ op: 'put', key, value: new TextEncoder().encode(JSON.stringify(decoded)), decoded }],
-  );
+  await putEndpoint(plane, slice);
   const passed = await reason('Passed');
   assert.equal(passed.status, 'True');
   assert.equal(passed.message, 'all checks passed');

@@ -10,7 +10,7 @@ import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { ttlAfterFinishedController } from './job/ttl.ts';
-import { namespaceController } from './namespace.ts';
+import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodes/ipam.ts';
 import { nodeLifecycleController } from './nodes/lifecycle.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';

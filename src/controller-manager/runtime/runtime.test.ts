@@ -4,6 +4,7 @@ import { configMaps } from '../../api/core/config-map.ts';
 import { pods } from '../../api/core/pod.ts';
 import type { ConfigMap, Pod } from '../../api/core/v1.gen.ts';
 import type { Client, Handler, Informers } from '../../client/client.ts';
+import { Discovery } from '../../client/discovery.ts';
 import { noEvents } from '../../client/events.ts';
 import type { Clock } from '../../machinery/clock.ts';
 import { silentLog } from '../../machinery/log.ts';
@@ -163,7 +164,7 @@ test('failures are retried with back-off, terminal ones are not', async () => {
       throw error;
     },
   });
-  const config = { kinds: [] };
+  const config = { kinds: [], discover: async () => new Discovery([]) };
   const recorder = () => noEvents;
   const environment = {
     client,

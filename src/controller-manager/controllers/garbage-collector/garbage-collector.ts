@@ -1,17 +1,14 @@
-import { customResourceDefinitions } from '../../../api/apiextensions/custom-resource-definition.ts';
 import { WorkQueue } from '../../../client/workqueue.ts';
-import type { Timer } from '../../../machinery/clock.ts';
-import { apiVersionOf, type Kind } from '../../../machinery/kind.ts';
+import { apiVersionOf, resourceName } from '../../../machinery/kind.ts';
 import type { Log } from '../../../machinery/log.ts';
 import type { OwnerReference } from '../../../machinery/meta.gen.ts';
-import { equal, type KubeObject } from '../../../machinery/meta.ts';
-import { isConflict, isNotFound } from '../../../machinery/status.ts';
+import type { KubeObject } from '../../../machinery/meta.ts';
+import { isConflict, isNotFound, isStatusError } from '../../../machinery/status.ts';
 import type { Controller, Environment } from '../../runtime/environment.ts';
-import { type Chores, type GraphNode, groupOf, OwnerGraph, refersTo } from './graph.ts';
+import { type Chores, type GraphNode, OwnerGraph, refersTo } from './graph.ts';
+import { Resources } from './resources.ts';
 
 const workers = 20;
-/** Not owned by anything, never owning anything, and many. */
-const ignored = new Set(['events', 'events.events.k8s.io']);
 
 /** Removes what nobody owns any more. https://kubernetes.io/docs/concepts/architecture/garbage-collection/ */
 export const garbageCollector: Controller = {
@@ -19,70 +16,43 @@ export const garbageCollector: Controller = {
   start: (environment) => new Running(environment),
 };
 
+/** Nothing can be said of an owner before discovery tells of its kind for certain. */
+class UnknownKind extends Error {}
+
 class Running implements AsyncDisposable {
   readonly #env: Environment;
   readonly #log: Log;
-  readonly #graph: OwnerGraph;
-  readonly #kinds = new Map<string, Kind<any>>();
+  readonly #graph = new OwnerGraph();
+  readonly #resources: Resources;
   readonly #checks: WorkQueue;
   readonly #orphanings: WorkQueue;
-  readonly #stops: (() => void)[] = [];
+  /** Objects with owners of unknown kinds, by uid: they are looked at when other kinds are known. */
+  readonly #postponed = new Set<string>();
   readonly #stopping = new AbortController();
   readonly #workers: Promise<void>[];
-  #refresh: Timer | undefined;
 
   constructor(environment: Environment) {
-    const { clock, log, informers, config } = environment;
+    const { clock, log } = environment;
     this.#env = environment;
     this.#log = log.child({ controller: 'garbagecollector' });
-    this.#graph = new OwnerGraph((apiVersion, kind) => this.#kindOf(apiVersion, kind));
     const limits = { clock, baseDelayMs: 20, maxDelayMs: 60_000 };
     this.#checks = new WorkQueue(limits);
     this.#orphanings = new WorkQueue(limits);
-    this.#watchKinds(config.kinds);
-    const again = () => this.#refreshSoon(200);
-    this.#stops.push(informers(customResourceDefinitions).on({ add: again, update: again, delete: again }));
-    this.#refreshSoon(0);
+    this.#resources = new Resources(environment, this.#log, {
+      seen: (kind, object) => this.#do(this.#graph.set(kind, object)),
+      gone: (_, object) => this.#do(this.#graph.remove(object.metadata.uid!)),
+      ended: (kind) => {
+        for (const { uid } of this.#graph.of(kind)) this.#do(this.#graph.remove(uid));
+      },
+      changed: () => {
+        for (const uid of this.#postponed) this.#checks.add(uid);
+        this.#postponed.clear();
+      },
+    });
     this.#workers = [
       ...Array.from({ length: workers }, () => this.#work(this.#checks, (node) => this.#check(node))),
       ...Array.from({ length: workers }, () => this.#work(this.#orphanings, (node) => this.#orphan(node))),
     ];
-  }
-
-  #kindOf(apiVersion: string, kind: string): Kind<any> | undefined {
-    // Any version of a group does: only where the object is found matters.
-    return this.#kinds.get(`${groupOf(apiVersion)}/${kind}`);
-  }
-
-  #watchKinds(kinds: Kind<any>[]): void {
-    for (const kind of kinds) {
-      const verbs = ['list', 'watch', 'delete'].every((verb) => kind.verbs.includes(verb));
-      const resource = kind.group ? `${kind.plural}.${kind.group}` : kind.plural;
-      const known = `${kind.group}/${kind.kind}`;
-      if (!verbs || ignored.has(resource) || this.#kinds.has(known)) continue;
-      this.#kinds.set(known, kind);
-      const seen = (object: KubeObject) => this.#do(this.#graph.set(kind, object));
-      const changed = (object: KubeObject, old: KubeObject) => {
-        const a = object.metadata;
-        const b = old.metadata;
-        // Most updates are of the status.
-        const same =
-          a.deletionTimestamp === b.deletionTimestamp &&
-          equal(a.ownerReferences, b.ownerReferences) &&
-          equal(a.finalizers, b.finalizers);
-        if (!same) seen(object);
-      };
-      const gone = (object: KubeObject) => this.#do(this.#graph.remove(object.metadata.uid!));
-      this.#stops.push(this.#env.informers(kind).on({ add: seen, update: changed, delete: gone }));
-    }
-  }
-
-  #refreshSoon(delayMs: number): void {
-    this.#refresh?.cancel();
-    this.#refresh = this.#env.clock.after(delayMs, () => {
-      this.#watchKinds(this.#env.config.dynamicKinds?.() ?? []);
-      this.#refreshSoon(this.#env.config.resyncPeriodMs ?? 30_000);
-    });
   }
 
   #do({ check, orphan }: Chores): void {
@@ -92,10 +62,8 @@ class Running implements AsyncDisposable {
 
   async #work(queue: WorkQueue, run: (node: GraphNode) => Promise<void>): Promise<void> {
     try {
-      // Until all kinds that are known at the start have been seen, an owner may be missing only because it comes later.
-      const { informers, config } = this.#env;
-      const watched = config.kinds.filter((kind) => this.#kinds.get(`${kind.group}/${kind.kind}`) === kind);
-      await Promise.all(watched.map((kind) => informers(kind).whenSynced(this.#stopping.signal)));
+      // Until the objects of all built-in kinds have been seen, an owner may be missing only because it comes later.
+      await this.#resources.whenSynced(this.#stopping.signal);
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#log.error('caches did not sync', { error });
       return;
@@ -104,16 +72,22 @@ class Running implements AsyncDisposable {
       const uid = await queue.get();
       if (uid === undefined || this.#stopping.signal.aborted) return;
       const node = this.#graph.get(uid);
+      const { generation } = this.#resources;
       try {
         if (node) await run(node);
         queue.forget(uid);
       } catch (error) {
-        this.#log[isConflict(error) ? 'debug' : 'warn']('not collected', {
+        const usual = isConflict(error) || error instanceof UnknownKind;
+        this.#log[usual ? 'debug' : 'warn']('not collected', {
           kind: node?.kind.kind,
           name: node?.name,
           error,
         });
-        queue.addRateLimited(uid);
+        if (error instanceof UnknownKind) {
+          queue.forget(uid);
+          if (generation === this.#resources.generation) this.#postponed.add(uid);
+          else queue.add(uid);
+        } else queue.addRateLimited(uid);
       }
       queue.done(uid);
     }
@@ -122,7 +96,8 @@ class Running implements AsyncDisposable {
   /** The object on the server, if it is still this very one. */
   async #live(node: GraphNode): Promise<KubeObject | undefined> {
     try {
-      const object = await this.#env.client(node.kind).get(node.name, { namespace: node.namespace });
+      const { kind, name, namespace } = node;
+      const object = await this.#env.client(kind).get(name, { namespace, metadataOnly: true });
       return object.metadata.uid === node.uid ? object : undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;
@@ -132,7 +107,6 @@ class Running implements AsyncDisposable {
 
   /** Decides whether an object stays, by its owners; or what an owner that waits for its dependents still waits for. */
   async #check(node: GraphNode): Promise<void> {
-    if (node.virtual) return;
     if (node.beingDeleted && !node.deletesDependents) return;
     if (node.deletesDependents) return this.#finishForeground(node);
     if (node.owners.length === 0) return;
@@ -148,9 +122,10 @@ class Running implements AsyncDisposable {
       if (useless.length > 0) await this.#dropReferences(object, node, useless);
       return;
     }
-    if (some('waiting').length > 0 && node.dependents.size > 0) {
+    const dependents = this.#graph.dependentsOf(node.uid);
+    if (some('waiting').length > 0 && dependents.size > 0) {
       // The owner waits for us; we wait for ours in turn. Where that would go in a circle, nobody blocks anybody.
-      const circular = [...node.dependents].some((dependent) => dependent.deletesDependents);
+      const circular = [...dependents].some((dependent) => dependent.deletesDependents);
       const latest = circular ? await this.#unblock(object, node) : object;
       return latest && this.#delete(latest, node, 'Foreground');
     }
@@ -166,24 +141,27 @@ class Running implements AsyncDisposable {
   /** `solid`: there; `waiting`: there, but it waits for its dependents to go; `absent`. */
   async #ownerState(reference: OwnerReference, node: GraphNode): Promise<'solid' | 'waiting' | 'absent'> {
     const known = this.#graph.get(reference.uid);
-    if (known && !known.virtual && refersTo(reference, node, known))
-      return known.deletesDependents ? 'waiting' : 'solid';
-    const kind = this.#kindOf(reference.apiVersion, reference.kind);
-    // Without knowing the kind, nothing can be said of it; a cluster-wide object cannot be owned by one of a namespace.
-    if (!kind) throw new Error(`no kind ${reference.kind} in ${reference.apiVersion}`);
+    if (known && refersTo(reference, node, known)) return known.deletesDependents ? 'waiting' : 'solid';
+    const { apiVersion } = reference;
+    const kind = this.#resources.kindOf(apiVersion, reference.kind);
+    if (!kind) throw new UnknownKind(`nothing certain is known of ${reference.kind} in ${apiVersion}`);
+    // A cluster-wide object cannot be owned by one of a namespace.
     if (kind.namespaced && !node.namespace) return 'solid';
     try {
-      const owner = await this.#env
-        .client(kind)
-        .get(reference.name, { namespace: kind.namespaced ? node.namespace : undefined });
+      const namespace = kind.namespaced ? node.namespace : undefined;
+      const owner = await this.#env.client(kind).get(reference.name, { namespace, metadataOnly: true });
       if (owner.metadata.uid !== reference.uid) return 'absent';
       const waits =
         owner.metadata.deletionTimestamp && owner.metadata.finalizers?.includes('foregroundDeletion');
       return waits ? 'waiting' : 'solid';
     } catch (error) {
-      if (isNotFound(error)) return 'absent';
-      throw error;
+      if (!isNotFound(error)) throw error;
+      if (isStatusError(error) && error.status.details?.name === reference.name) return 'absent';
     }
+    // That there is no such object was not said: it may be the resource that is not there, or its server.
+    await this.#resources.refresh();
+    if (this.#resources.kindOf(apiVersion, reference.kind)) return 'absent';
+    throw new UnknownKind(`${resourceName(kind)} is not served`);
   }
 
   async #delete(
@@ -244,18 +222,21 @@ class Running implements AsyncDisposable {
 
   /** Lets an owner go once nothing that blocks it is left; else sees to it that its dependents go. */
   async #finishForeground(node: GraphNode): Promise<void> {
-    const blocking = [...node.dependents].filter((dependent) =>
+    await this.#resources.whenSettled();
+    const dependents = [...this.#graph.dependentsOf(node.uid)];
+    const blocking = dependents.filter((dependent) =>
       dependent.owners.some((r) => r.uid === node.uid && r.blockOwnerDeletion),
     );
     if (blocking.length === 0) return this.#dropFinalizer(node, 'foregroundDeletion');
-    for (const dependent of node.dependents) if (!dependent.beingDeleted) this.#checks.add(dependent.uid);
+    for (const dependent of dependents) if (!dependent.beingDeleted) this.#checks.add(dependent.uid);
   }
 
   /** Takes the owner out of its dependents' references, then lets it go. */
   async #orphan(node: GraphNode): Promise<void> {
     if (!node.orphansDependents) return;
+    await this.#resources.whenSettled();
     await Promise.all(
-      [...node.dependents].map(async (dependent) => {
+      [...this.#graph.dependentsOf(node.uid)].map(async (dependent) => {
         const object = await this.#live(dependent);
         const mine = object?.metadata.ownerReferences?.filter((r) => r.uid === node.uid) ?? [];
         if (object && mine.length > 0) await this.#dropReferences(object, dependent, mine);
@@ -266,8 +247,7 @@ class Running implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error('stopped'));
-    this.#refresh?.cancel();
-    for (const stop of this.#stops) stop();
+    this.#resources.stop();
     this.#checks.close();
     this.#orphanings.close();
     await Promise.all(this.#workers);

@@ -9,9 +9,6 @@ export interface GraphNode {
   namespace: string | undefined;
   name: string;
   owners: OwnerReference[];
-  dependents: Set<GraphNode>;
-  /** Known only because somebody names it as owner; whether it is there has to be asked. */
-  virtual: boolean;
   beingDeleted: boolean;
   /** Waits for its dependents to go (the `foregroundDeletion` finalizer). */
   deletesDependents: boolean;
@@ -20,6 +17,7 @@ export interface GraphNode {
 }
 
 const finalizers = { foreground: 'foregroundDeletion', orphan: 'orphan' };
+const none: ReadonlySet<GraphNode> = new Set();
 
 /** What a change of an object calls for. */
 export interface Chores {
@@ -32,43 +30,42 @@ export interface Chores {
 /**
  * Who owns whom, by uid, over all kinds.
  *
- *   Deployment d <- ReplicaSet r <- Pod p    d.dependents = {r}, r.dependents = {p}
+ *   Deployment d <- ReplicaSet r <- Pod p    dependentsOf(d) = {r}, dependentsOf(r) = {p}
  *   d goes: r is to be checked, its owner being absent; r goes: p is
  *
- * Events of different kinds come in any order: an owner that nobody has seen yet stands in as a virtual node.
+ * Events of different kinds come in any order, and owners may be of kinds that nobody watches: dependents are kept by the uid
+ * that they name, whether its object has been seen or not.
  */
 export class OwnerGraph {
   readonly #nodes = new Map<string, GraphNode>();
-  readonly #kindOf: (apiVersion: string, kind: string) => Kind<any> | undefined;
-
-  constructor(kindOf: (apiVersion: string, kind: string) => Kind<any> | undefined) {
-    this.#kindOf = kindOf;
-  }
-
-  get size(): number {
-    return this.#nodes.size;
-  }
+  readonly #dependents = new Map<string, Set<GraphNode>>();
 
   get(uid: string): GraphNode | undefined {
     return this.#nodes.get(uid);
+  }
+
+  dependentsOf(uid: string): ReadonlySet<GraphNode> {
+    return this.#dependents.get(uid) ?? none;
+  }
+
+  /** All objects of a kind. */
+  of(kind: Kind<any>): GraphNode[] {
+    return [...this.#nodes.values()].filter((node) => node.kind === kind);
   }
 
   set(kind: Kind<any>, object: KubeObject): Chores {
     const { uid, namespace, name, ownerReferences = [], deletionTimestamp } = object.metadata;
     const chores: Chores = { check: [], orphan: [] };
     let node = this.#nodes.get(uid!);
-    const isNew = !node || node.virtual;
+    let ownersChanged = !node;
     if (!node) {
-      node = this.#blank(uid!, kind, namespace, name!);
+      const state = { beingDeleted: false, deletesDependents: false, orphansDependents: false };
+      node = { uid: uid!, kind, namespace, name: name!, owners: [], ...state };
       this.#nodes.set(uid!, node);
-    } else if (node.virtual) {
-      // Somebody may have named it wrongly; what it is is known now.
-      Object.assign(node, { kind, namespace, name, virtual: false });
-      // References to it with other coordinates are to nothing.
-      chores.check.push(...node.dependents);
+      // Somebody may have named it wrongly: references to it with other coordinates are to nothing.
+      chores.check.push(...this.dependentsOf(uid!));
     }
     const before = new Map(node.owners.map((o) => [o.uid, o]));
-    let ownersChanged = isNew;
     node.owners = ownerReferences;
     for (const reference of ownerReferences) {
       const old = before.get(reference.uid);
@@ -79,13 +76,12 @@ export class OwnerGraph {
         continue;
       }
       ownersChanged = true;
-      this.#ownerNode(reference, node)?.dependents.add(node);
+      this.#link(reference.uid, node);
     }
-    for (const uid of before.keys()) {
+    for (const owner of before.keys()) {
       ownersChanged = true;
-      this.#nodes.get(uid)?.dependents.delete(node);
-      this.#wakeOwner(uid, chores);
-      this.#dropIfUnused(uid);
+      this.#unlink(owner, node);
+      this.#wakeOwner(owner, chores);
     }
     const had = (object.metadata.finalizers ?? []) as string[];
     const wasDeleting = node.beingDeleted;
@@ -93,7 +89,7 @@ export class OwnerGraph {
     node.deletesDependents = node.beingDeleted && had.includes(finalizers.foreground);
     node.orphansDependents = node.beingDeleted && had.includes(finalizers.orphan);
     if (node.orphansDependents) chores.orphan.push(node);
-    if (node.deletesDependents) chores.check.push(...node.dependents, node);
+    if (node.deletesDependents) chores.check.push(...this.dependentsOf(uid!), node);
     if (ownersChanged && node.owners.length > 0) chores.check.push(node);
     if (!wasDeleting && node.beingDeleted)
       for (const { uid: owner } of node.owners) this.#wakeOwner(owner, chores);
@@ -105,51 +101,30 @@ export class OwnerGraph {
     const node = this.#nodes.get(uid);
     if (!node) return chores;
     for (const { uid: owner } of node.owners) {
-      this.#nodes.get(owner)?.dependents.delete(node);
+      this.#unlink(owner, node);
       this.#wakeOwner(owner, chores);
-      this.#dropIfUnused(owner);
     }
     this.#nodes.delete(uid);
-    chores.check.push(...node.dependents);
     // Dependents still name it: they are checked against the server.
-    if (node.dependents.size > 0) {
-      const ghost = this.#blank(uid, node.kind, node.namespace, node.name);
-      ghost.virtual = true;
-      for (const dependent of node.dependents) ghost.dependents.add(dependent);
-      this.#nodes.set(uid, ghost);
-    }
+    chores.check.push(...this.dependentsOf(uid));
     return chores;
   }
 
-  #blank(uid: string, kind: Kind<any>, namespace: string | undefined, name: string): GraphNode {
-    const state = { virtual: false, beingDeleted: false, deletesDependents: false, orphansDependents: false };
-    return { uid, kind, namespace, name, owners: [], dependents: new Set(), ...state };
+  #link(owner: string, dependent: GraphNode): void {
+    const known = this.#dependents.get(owner);
+    if (known) known.add(dependent);
+    else this.#dependents.set(owner, new Set([dependent]));
   }
 
-  #ownerNode(reference: OwnerReference, dependent: GraphNode): GraphNode | undefined {
-    const known = this.#nodes.get(reference.uid);
-    if (known) return known;
-    const kind = this.#kindOf(reference.apiVersion, reference.kind);
-    if (!kind) return undefined;
-    const node = this.#blank(
-      reference.uid,
-      kind,
-      kind.namespaced ? dependent.namespace : undefined,
-      reference.name,
-    );
-    node.virtual = true;
-    this.#nodes.set(reference.uid, node);
-    return node;
+  #unlink(owner: string, dependent: GraphNode): void {
+    const known = this.#dependents.get(owner);
+    known?.delete(dependent);
+    if (known?.size === 0) this.#dependents.delete(owner);
   }
 
   #wakeOwner(uid: string, chores: Chores): void {
     const owner = this.#nodes.get(uid);
     if (owner?.deletesDependents) chores.check.push(owner);
-  }
-
-  #dropIfUnused(uid: string): void {
-    const node = this.#nodes.get(uid);
-    if (node?.virtual && node.dependents.size === 0) this.#nodes.delete(uid);
   }
 }
 
