@@ -29,6 +29,7 @@ import type { User } from './context.ts';
 import { aliasView, autoscalingConversion, type Conversion, eventConversion } from './conversions.ts';
 import { customResources } from './crd/custom-resources.ts';
 import { Catalog } from './discovery/catalog.ts';
+import { countTransformations } from './encryption/metrics.ts';
 import { FlowControl } from './flow-control/flow-control.ts';
 import { maintainFlowControl } from './flow-control/maintain.ts';
 import { addChecks } from './health/checks.ts';
@@ -237,6 +238,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   definitionsFollowed = await customResources(server, stop.signal);
   housekeeping(server, allocator, stop.signal);
   metrics.followStorage(scheme, caches, store);
+  countTransformations(store, metrics.registry, clock);
   addChecks(server);
   const self = createClient(
     inProcessTransport(

@@ -6,6 +6,8 @@
 //
 // What is counted often keeps what `with` gives: that is a field to add to.
 
+import { Summary } from './summary.ts';
+
 /** Upstream's levels of stability; HELP begins with it. */
 export type Stability = 'STABLE' | 'BETA' | 'ALPHA';
 export type MetricType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'untyped';
@@ -107,6 +109,7 @@ type Collector = () => void;
 export class MetricRegistry {
   readonly #families = new Map<string, Family<any>>();
   readonly #collectors: Collector[] = [];
+  #now: () => number = () => 0;
 
   counter(
     name: string,
@@ -132,6 +135,17 @@ export class MetricRegistry {
     stability: Stability = 'ALPHA',
   ): Family<Histogram> {
     return this.#add(name, 'histogram', help, labels, stability, () => new Histogram(bounds));
+  }
+  /** Quantiles of the last `maxAgeMs`; `now` is asked when they are shown. */
+  summary(
+    name: string,
+    help: string,
+    labels: readonly string[],
+    { maxAgeMs, now }: { maxAgeMs: number; now: () => number },
+    stability: Stability = 'ALPHA',
+  ): Family<Summary> {
+    this.#now = now;
+    return this.#add(name, 'summary', help, labels, stability, () => new Summary(maxAgeMs));
   }
   /** Histograms that are kept elsewhere in their own way. */
   distribution<M extends Distribution>(
@@ -167,18 +181,20 @@ export class MetricRegistry {
   render(): string {
     for (const collect of this.#collectors) collect();
     const out: string[] = [];
-    for (const name of [...this.#families.keys()].sort()) renderFamily(this.#families.get(name)!, out);
+    for (const name of [...this.#families.keys()].sort())
+      renderFamily(this.#families.get(name)!, out, this.#now);
     return out.length ? `${out.join('\n')}\n` : '';
   }
 }
 
-function renderFamily(family: Family<any>, out: string[]): void {
+function renderFamily(family: Family<any>, out: string[], now: () => number): void {
   if (!family.children.size) return;
   const { name, type, help, labels } = family;
   out.push(`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`);
   for (const { values, metric } of family.children.values()) {
     const shown = labels.map((label, i) => `${label}="${escapeLabel(values[i] ?? '')}"`).join(',');
     if (type === 'histogram') renderHistogram(name, shown, metric, out);
+    else if (type === 'summary') renderSummary(name, shown, metric, out, now());
     else out.push(`${name}${shown ? `{${shown}}` : ''} ${goNumber(metric.value)}`);
   }
 }
@@ -197,6 +213,14 @@ function renderHistogram(name: string, labels: string, histogram: Distribution, 
     `${name}_sum${braces} ${goNumber(sum)}`,
     `${name}_count${braces} ${count}`,
   );
+}
+
+function renderSummary(name: string, labels: string, summary: Summary, out: string[], nowMs: number): void {
+  const before = labels ? `${labels},` : '';
+  for (const share of Summary.quantiles)
+    out.push(`${name}{${before}quantile="${share}"} ${goNumber(summary.quantile(share, nowMs))}`);
+  const braces = labels ? `{${labels}}` : '';
+  out.push(`${name}_sum${braces} ${goNumber(summary.sum)}`, `${name}_count${braces} ${summary.count}`);
 }
 
 const escapeHelp = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');

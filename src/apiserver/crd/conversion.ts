@@ -8,6 +8,7 @@ import { labelsErrors } from '../../machinery/selectors.ts';
 import { field, internalError } from '../../machinery/status.ts';
 import type { CustomSchema } from '../../machinery/structural/custom-schema.ts';
 import type { Entry } from '../cache/entry.ts';
+import type { ConversionFailure } from '../metrics/custom-metrics.ts';
 import type { Callee } from '../outbound/outbound.ts';
 import { postReview, ReviewError } from '../outbound/review.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -23,9 +24,12 @@ export interface Form {
 /** A conversion that does not end holds back all that wait for it. */
 const limitSeconds = 30;
 
+/** What a conversion is made with. */
+type Means = Pick<Registry, 'outbound' | 'uuid' | 'clock' | 'metrics'>;
+
 /** The conversions of a definition as it is now; `since` is the store's revision from when on nothing else was written. */
 export function converterOf(
-  registry: Pick<Registry, 'outbound' | 'uuid'>,
+  registry: Means,
   crd: CustomResourceDefinition,
   forms: Map<string, Form>,
   storage: Kind,
@@ -81,11 +85,37 @@ function coerced(object: AnyObject, change: (draft: AnyObject) => unknown): AnyO
   return equal(draft, object) ? object : draft;
 }
 
+/** What the webhook makes of the objects, counted. */
 async function callWebhook(
-  { outbound, uuid }: Pick<Registry, 'outbound' | 'uuid'>,
+  means: Means,
+  crd: CustomResourceDefinition,
+  objects: AnyObject[],
+  desired: string,
+): Promise<AnyObject[]> {
+  const { clock, metrics } = means;
+  const began = clock.now();
+  const stage: Stage = { failure: 'conversion_webhook_call_failure' };
+  try {
+    const converted = await askWebhook(means, crd, objects, desired, stage);
+    stage.failure = '';
+    return converted;
+  } finally {
+    const { name = '' } = crd.metadata;
+    metrics.custom.converted(name, objects[0]!.apiVersion!, desired, stage.failure, clock.now() - began);
+  }
+}
+
+/** What it is when it fails now. */
+interface Stage {
+  failure: ConversionFailure;
+}
+
+async function askWebhook(
+  { outbound, uuid }: Means,
   crd: CustomResourceDefinition,
   objects: AnyObject[],
   desiredAPIVersion: string,
+  stage: Stage,
 ): Promise<AnyObject[]> {
   const { clientConfig, conversionReviewVersions } = crd.spec.conversion!.webhook!;
   const first = objects[0]!;
@@ -102,9 +132,12 @@ async function callWebhook(
     if (!(error instanceof ReviewError)) throw error;
     throw internalError(`${who} failed: ${error.message}`);
   }
+  stage.failure = 'conversion_webhook_malformed_response_failure';
   const converted = convertedObjects(answer, version, uid, who);
+  stage.failure = 'conversion_webhook_partial_response_failure';
   if (converted.length !== objects.length)
     throw internalError(`${who} returned ${converted.length} objects, expected ${objects.length}`);
+  stage.failure = 'conversion_webhook_invalid_converted_object_failure';
   return converted.map((object, i) => {
     const wrong = (why: string) =>
       internalError(`${who} returned invalid converted object at index ${i}: ${why}`);

@@ -5,6 +5,7 @@ import { typeFacts } from '../../api/facts.gen.ts';
 import type { JSONSchema } from '../../machinery/apply/openapi-schema.ts';
 import { apiVersionOf, type Kind } from '../../machinery/kind.ts';
 import { customSchema } from '../../machinery/structural/custom-schema.ts';
+import type { Timed } from '../../machinery/structural/rules.ts';
 import { compareVersions } from '../discovery/discovery.ts';
 import type { Registry } from '../registry/registry.ts';
 import { View } from '../registry/view.ts';
@@ -22,10 +23,20 @@ function versionsOf(
   ended: AbortSignal,
 ): { storage: Kind; served: Served[] } {
   const forms = new Map<string, Form>();
+  const { clock, metrics } = registry;
+  const timed: Timed = (what, run) => {
+    const began = clock.now();
+    try {
+      return run();
+    } finally {
+      metrics.custom[what].observe((clock.now() - began) / 1000);
+    }
+  };
   let storage!: Kind;
   for (const version of crd.spec.versions) {
     const type = typeIdOf(crd, version.name);
-    const schema = customSchema(version.schema?.openAPIV3Schema as JSONSchema | undefined, type, typeFacts);
+    const openAPI = version.schema?.openAPIV3Schema as JSONSchema | undefined;
+    const schema = customSchema(openAPI, type, typeFacts, timed);
     Object.assign(registry.schemas, schema.schemas);
     const kind = kindFrom(crd, version, schema);
     forms.set(apiVersionOf(kind), { kind, schema, served: version.served });

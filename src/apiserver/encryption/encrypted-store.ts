@@ -42,6 +42,15 @@ class Sealed implements KeyValue {
   }
 }
 
+/** Is told of each value that was opened or sealed. `prefix` says by what; '' for what nobody could read. */
+export type ObserveTransformation = (
+  key: string,
+  direction: 'from_storage' | 'to_storage',
+  prefix: string,
+  failed: boolean,
+  tookMs: number,
+) => void;
+
 /**
  * A store whose values are encrypted, as an EncryptionConfiguration says, in the format of upstream's API server: of
  * configured resources only. What cannot be read is an Error that names its key, thrown to whoever asks for the value.
@@ -52,6 +61,7 @@ export class EncryptedStore implements Store {
   /** By the beginning of keys: `/registry/secrets/`. Undefined: nothing is configured. */
   readonly #byPrefix = new Map<string, Transformer | undefined>();
   readonly #stale = new Set<string>();
+  #observed: { observe: ObserveTransformation; now: () => number } | undefined;
 
   constructor(store: Store, transformerOf: TransformerOf) {
     this.#store = store;
@@ -65,6 +75,10 @@ export class EncryptedStore implements Store {
       this.#byPrefix.set(storePrefix(kind, false), transformerOf(kind.group, kind.plural));
     // Both groups of events are stored as one, which is the core group's.
     this.#byPrefix.set('/registry/events/', transformerOf('', 'events'));
+  }
+  /** From now on `observe` is told of every value. */
+  observe(observe: ObserveTransformation, now: () => number): void {
+    this.#observed = { observe, now };
   }
   timeOf?: (revision: number) => number | undefined;
   revisionAt?: (timeMs: number) => number;
@@ -97,11 +111,15 @@ export class EncryptedStore implements Store {
   }
 
   readonly #open = (key: string, stored: Uint8Array): Uint8Array => {
+    const { now, observe } = this.#observed ?? {};
+    const began = now?.() ?? 0;
     try {
-      const { plain, stale } = this.#transformer(key)!.fromStorage(stored, encoder.encode(key));
+      const { plain, stale, prefix = '' } = this.#transformer(key)!.fromStorage(stored, encoder.encode(key));
       if (stale) this.#stale.add(key);
+      observe?.(key, 'from_storage', prefix, false, now!() - began);
       return plain;
     } catch (error) {
+      observe?.(key, 'from_storage', '', true, now!() - began);
       throw new Error(
         `unable to transform key "${key}": ${(error as Error).message} (the encryption configuration must have the provider and the key that it was written with)`,
         { cause: error },
@@ -118,7 +136,11 @@ export class EncryptedStore implements Store {
     const transformer = this.#transformer(op.key);
     if (!transformer) return op;
     this.#stale.delete(op.key);
-    return { ...op, value: transformer.toStorage(op.value, encoder.encode(op.key)) };
+    const { now, observe } = this.#observed ?? {};
+    const began = now?.() ?? 0;
+    const value = transformer.toStorage(op.value, encoder.encode(op.key));
+    observe?.(op.key, 'to_storage', transformer.prefix ?? '', false, now!() - began);
+    return { ...op, value };
   }
 
   #range(found: RangeResult): RangeResult {

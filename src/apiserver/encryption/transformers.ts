@@ -15,9 +15,14 @@ export interface Ciphers {
 
 /** Between what is in the store and what is read. `name` is the key in the store, which some bind the value to. */
 export interface Transformer {
+  /** What values begin with that it writes: `k8s:enc:secretbox:v1:key1:`. */
+  readonly prefix?: string;
   toStorage(plain: Uint8Array, name: Uint8Array): Uint8Array;
-  /** `stale`: it should be written anew. Throws an Error for what cannot be read. */
-  fromStorage(stored: Uint8Array, name: Uint8Array): { plain: Uint8Array; stale: boolean };
+  /**
+   * `stale`: it should be written anew; `prefix`: what it began with, of those that are told apart by that. Throws an Error
+   * for what cannot be read.
+   */
+  fromStorage(stored: Uint8Array, name: Uint8Array): { plain: Uint8Array; stale: boolean; prefix?: string };
 }
 
 const random = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes));
@@ -97,8 +102,12 @@ export const identity: Transformer = {
  * not keep the next from trying: two may have the same prefix. An empty prefix fits all.
  */
 export function byPrefix(list: { prefix: string; transformer: Transformer }[], none: string): Transformer {
-  const all = list.map(({ prefix, transformer }) => ({ prefix: encoder.encode(prefix), transformer }));
+  const all = list.map(({ prefix: text, transformer }) => ({
+    ...{ text, transformer },
+    prefix: encoder.encode(text),
+  }));
   return {
+    prefix: all[0]!.text + (all[0]!.transformer.prefix ?? ''),
     toStorage(plain, name) {
       const [{ prefix, transformer }] = all as [(typeof all)[0]];
       const value = transformer.toStorage(plain, name);
@@ -106,11 +115,11 @@ export function byPrefix(list: { prefix: string; transformer: Transformer }[], n
     },
     fromStorage(stored, name) {
       const errors: string[] = [];
-      for (const [i, { prefix, transformer }] of all.entries()) {
+      for (const [i, { prefix, text, transformer }] of all.entries()) {
         if (!begins(stored, prefix)) continue;
         try {
-          const { plain, stale } = transformer.fromStorage(stored.subarray(prefix.length), name);
-          return { plain, stale: stale || i > 0 };
+          const inner = transformer.fromStorage(stored.subarray(prefix.length), name);
+          return { plain: inner.plain, stale: inner.stale || i > 0, prefix: text + (inner.prefix ?? '') };
         } catch (error) {
           if (prefix.length) errors.push((error as Error).message);
         }

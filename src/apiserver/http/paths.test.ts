@@ -116,7 +116,7 @@ test('metrics', async () => {
   let name = '';
   const named = new Set<string>();
   for (const line of text.trim().split('\n')) {
-    const head = /^# TYPE (\w+) (counter|gauge|histogram)$/.exec(line);
+    const head = /^# TYPE (\w+) (counter|gauge|histogram|summary)$/.exec(line);
     if (head) {
       name = head[1]!;
       assert.ok(!named.has(name), `${name} is there twice`);

@@ -14,7 +14,7 @@ export class ServerMetrics {
 
   constructor(clock: Clock) {
     this.requests = new RequestMetrics(this.registry, () => clock.now());
-    this.writes = new WriteMetrics(this.registry);
+    this.writes = new WriteMetrics(this.registry, () => clock.now());
     this.registry
       .gauge(
         'kubernetes_build_info',

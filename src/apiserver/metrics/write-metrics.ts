@@ -1,5 +1,8 @@
 import type { Kind } from '../../machinery/kind.ts';
 import type { Histogram, MetricRegistry } from '../../machinery/metrics.ts';
+import type { Summary } from '../../machinery/summary.ts';
+import { CustomMetrics } from './custom-metrics.ts';
+import { ConditionMetrics, PolicyMetrics } from './policy-metrics.ts';
 
 const stepBounds = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
 const storeBounds = [
@@ -7,24 +10,47 @@ const storeBounds = [
 ];
 
 type Phase = 'mutate' | 'validate';
+const typeOf = (phase: Phase): string => (phase === 'mutate' ? 'admit' : 'validate');
 export type StoreOperation = 'create' | 'update' | 'delete' | 'list' | 'get';
 
 /** What admission and the store take of a write's time. */
+/** How a step of admission does: a histogram, and quantiles. */
+interface Step {
+  all: Histogram;
+  lately: Summary;
+}
+
 export class WriteMetrics {
+  readonly policies: PolicyMetrics;
+  readonly conditions: ConditionMetrics;
+  readonly custom: CustomMetrics;
   readonly #step;
+  readonly #lately;
+  readonly #now: () => number;
+  readonly #steps = new Map<string, Step>();
   readonly #controller;
   readonly #requests;
   readonly #errors;
   readonly #kinds = new WeakMap<Kind<any>, Map<StoreOperation, Histogram>>();
   readonly #plugins = new Map<string, Histogram>();
 
-  constructor(registry: MetricRegistry) {
+  constructor(registry: MetricRegistry, now: () => number) {
+    this.#now = now;
+    this.policies = new PolicyMetrics(registry);
+    this.conditions = new ConditionMetrics(registry);
+    this.custom = new CustomMetrics(registry);
     this.#step = registry.histogram(
       'apiserver_admission_step_admission_duration_seconds',
       'Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).',
       ['type', 'operation', 'rejected'],
       stepBounds,
       'STABLE',
+    );
+    this.#lately = registry.summary(
+      'apiserver_admission_step_admission_duration_seconds_summary',
+      'Admission sub-step latency summary in seconds, broken out for each operation and API resource and step type (validate or admit).',
+      ['type', 'operation', 'rejected'],
+      { maxAgeMs: 5 * 3_600_000, now },
     );
     this.#controller = registry.histogram(
       'apiserver_admission_controller_admission_duration_seconds',
@@ -56,20 +82,24 @@ export class WriteMetrics {
     });
   }
   step(phase: Phase, operation: string, rejected: boolean, tookMs: number): void {
-    this.#admission(this.#step, '', phase, operation, rejected).observe(tookMs / 1000);
+    const key = `${phase} ${operation} ${rejected}`;
+    let step = this.#steps.get(key);
+    if (!step) {
+      const labels = [typeOf(phase), operation, String(rejected)];
+      step = { all: this.#step.with(...labels), lately: this.#lately.with(...labels) };
+      this.#steps.set(key, step);
+    }
+    step.all.observe(tookMs / 1000);
+    step.lately.observe(tookMs / 1000, this.#now());
   }
   plugin(name: string, phase: Phase, operation: string, rejected: boolean, tookMs: number): void {
-    this.#admission(this.#controller, name, phase, operation, rejected).observe(tookMs / 1000);
-  }
-  #admission(family: any, name: string, phase: Phase, operation: string, rejected: boolean): Histogram {
     const key = `${name} ${phase} ${operation} ${rejected}`;
     let histogram = this.#plugins.get(key);
     if (!histogram) {
-      const rest = [phase === 'mutate' ? 'admit' : 'validate', operation, String(rejected)];
-      histogram = family.with(...(name ? [name, ...rest] : rest)) as Histogram;
+      histogram = this.#controller.with(name, typeOf(phase), operation, String(rejected));
       this.#plugins.set(key, histogram);
     }
-    return histogram;
+    histogram.observe(tookMs / 1000);
   }
   store(kind: Kind<any>, operation: StoreOperation, tookMs: number, failed = false): void {
     const { group, plural } = kind;

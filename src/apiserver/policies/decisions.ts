@@ -52,6 +52,7 @@ export function validationsOf({ spec }: Policy): Validations {
 /** A validation that failed, or could not be made. */
 export interface Denial {
   message: string;
+  tookMs: number;
   reason?: string;
   /** Its place among the validations. */
   index: number;
@@ -59,23 +60,39 @@ export interface Denial {
 
 export interface Judgement {
   denials: Denial[];
+  /** What could not be made, and is passed over: failurePolicy is Ignore. */
+  ignored: Denial[];
   annotations: { key: string; value: string }[];
   /** These refuse the request whatever the binding says. */
-  annotationErrors: string[];
+  annotationErrors: Denial[];
+}
+
+/** Who counts what judging takes. */
+export interface Observer {
+  now(): number;
+  /** Match conditions were looked at; so many could not be. */
+  conditions(tookMs: number, errors: number): void;
 }
 
 /** Judges a request; `plain` are the variables without those of authorization. */
-export function judge(policy: Validations, plain: Variables, all: Variables): Judgement {
+export function judge(policy: Validations, plain: Variables, all: Variables, observer: Observer): Judgement {
   const { conditions, failurePolicy } = policy;
-  const judgement: Judgement = { denials: [], annotations: [], annotationErrors: [] };
+  const judgement: Judgement = { denials: [], ignored: [], annotations: [], annotationErrors: [] };
   const fails = failurePolicy !== 'Ignore';
-  const failed = (message: string, index = 0): Denial[] => (fails ? [{ message, index }] : []);
-  const holds = conditionsHold(conditions, { ...all, namespaceObject: null });
-  if (holds === false) return judgement;
+  const failed: Failed = (message, index = 0, tookMs = 0) => {
+    const denial = { message, index, tookMs };
+    if (!fails) judgement.ignored.push(denial);
+    return fails ? [denial] : [];
+  };
+  const began = observer.now();
+  const errors: string[] = [];
+  const holds = conditionsHold(conditions, { ...all, namespaceObject: null }, errors);
+  if (conditions.length) observer.conditions(observer.now() - began, errors.length);
+  if (holds === false || (holds instanceof Error && !fails)) return judgement;
   if (holds instanceof Error) return { ...judgement, denials: failed(holds.message) };
   try {
-    judgement.denials = denialsOf(policy, plain, all, failed);
-    annotate(policy, plain, judgement, fails);
+    judgement.denials = denialsOf(policy, plain, all, failed, observer);
+    annotate(policy, plain, judgement, fails, observer);
     return judgement;
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;
@@ -83,25 +100,37 @@ export function judge(policy: Validations, plain: Variables, all: Variables): Ju
   }
 }
 
+type Failed = (message: string, index?: number, tookMs?: number) => Denial[];
+
 function denialsOf(
   { variables, validations }: Validations,
   plain: Variables,
   all: Variables,
-  failed: (message: string, index: number) => Denial[],
+  failed: Failed,
+  observer: Observer,
 ): Denial[] {
   const evaluation = new Evaluation(all, variables);
-  const outcomes = validations.map(({ expression }) => evaluation.evaluate(expression));
+  let before = observer.now();
+  const took: number[] = [];
+  const outcomes = validations.map(({ expression }) => {
+    const outcome = evaluation.evaluate(expression);
+    const now = observer.now();
+    took.push(now - before);
+    before = now;
+    return outcome;
+  });
   if (outcomes.every((outcome) => 'value' in outcome && outcome.value === true)) return [];
   const messages = messagesOf(validations, new Evaluation(plain, variables, evaluation.left));
   return outcomes.flatMap((outcome, index) => {
-    if ('error' in outcome) return failed(outcome.error, index);
+    const tookMs = took[index]!;
+    if ('error' in outcome) return failed(outcome.error, index, tookMs);
     if (messages instanceof OutOfBudget)
-      return failed(`failed messageExpression: ${messages.message}`, index);
+      return failed(`failed messageExpression: ${messages.message}`, index, tookMs);
     if (outcome.value === true) return [];
     const { of } = validations[index]!;
     const message =
       said(messages[index]) || of.message?.trim() || `failed expression: ${of.expression.trim()}`;
-    return [{ message, index, ...(of.reason ? { reason: of.reason } : {}) }];
+    return [{ message, index, tookMs, ...(of.reason ? { reason: of.reason } : {}) }];
   });
 }
 
@@ -131,13 +160,16 @@ function annotate(
   plain: Variables,
   judgement: Judgement,
   fails: boolean,
+  observer: Observer,
 ): void {
   if (!annotations.length) return;
   const evaluation = new Evaluation(plain, variables);
   for (const { key, value } of annotations) {
+    const began = observer.now();
     const outcome = evaluation.evaluate(value);
     if ('error' in outcome) {
-      if (fails) judgement.annotationErrors.push(outcome.error);
+      const tookMs = observer.now() - began;
+      if (fails) judgement.annotationErrors.push({ message: outcome.error, index: 0, tookMs });
     } else if (typeof outcome.value === 'string') {
       const text = outcome.value.trim().slice(0, MAX_ANNOTATION);
       if (text) judgement.annotations.push({ key, value: text });

@@ -76,11 +76,14 @@ export class Evaluation {
   }
 }
 
-/** Whether all conditions hold: one that does not decides; otherwise one that fails. */
-export function conditionsHold(conditions: readonly Compiled[], variables: Variables): boolean | Error {
+/** Whether all conditions hold: one that does not decides; otherwise one that fails. Those that fail are put into `errors`. */
+export function conditionsHold(
+  conditions: readonly Compiled[],
+  variables: Variables,
+  errors: string[] = [],
+): boolean | Error {
   if (!conditions.length) return true;
   const evaluation = new Evaluation(variables, [], CONDITIONS_BUDGET);
-  const errors: string[] = [];
   try {
     for (const condition of conditions) {
       const outcome = evaluation.evaluate(condition);

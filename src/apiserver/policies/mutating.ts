@@ -7,6 +7,7 @@ import { schemaNode } from '../../machinery/schema-node.ts';
 import { forbidden } from '../../machinery/status.ts';
 import type { Admission } from '../context.ts';
 import { typeIdOf } from '../http/encode.ts';
+import { errorTypeOf } from '../metrics/policy-metrics.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
 import { type Attributes, attributesOf } from '../webhooks/attributes.ts';
 import type { Matched } from '../webhooks/match.ts';
@@ -140,27 +141,34 @@ async function invoke(
   admission: Admission,
   failed: (message: string) => void,
 ): Promise<boolean> {
-  const { hook, matched, param } = invocation;
+  const { hook, binding, matched, param } = invocation;
+  const { clock, metrics } = registry;
   const { conditions, mutations } = hook.compiled;
   const authorizer = authorizerVariables(registry.authorizer, attributesOf(admission));
   const seen = async () => seenBy(registry, attributesOf(admission), matched, param);
   if (conditions.length) {
-    const holds = conditionsHold(conditions, {
-      ...variablesOf(await seen()),
-      ...authorizer,
-      namespaceObject: null,
-    });
+    const variables = { ...variablesOf(await seen()), ...authorizer, namespaceObject: null };
+    const [began, errors] = [clock.now(), [] as string[]];
+    const holds = conditionsHold(conditions, variables, errors);
+    const { operation } = admission;
+    const of = { name: hook.name, kind: 'policy', type: 'validate', operation } as const;
+    metrics.conditions.evaluated(of, clock.now() - began, errors.length, false);
     if (holds instanceof Error) failed(holds.message);
     if (holds !== true) return false;
   }
   for (const mutation of mutations) {
     if (!admission.object) continue;
+    const began = clock.now();
+    let problem: string | undefined;
     try {
       await mutate(registry, { hook, matched, seen: await seen() }, admission, mutation, authorizer);
     } catch (error) {
       if (!(error instanceof MutationError || error instanceof OutOfBudget)) throw error;
-      failed(error.message);
+      problem = error.message;
+      failed(problem);
     }
+    const error = problem === undefined ? 'no_error' : errorTypeOf(problem);
+    metrics.policies.mutated(hook.name, binding.name, error, clock.now() - began);
   }
   return true;
 }

@@ -2,6 +2,7 @@ import { validatingAdmissionPolicies } from '../../api/admissionregistration/val
 import { validatingAdmissionPolicyBindings } from '../../api/admissionregistration/validating-admission-policy-binding.ts';
 import { forbidden, type StatusError } from '../../machinery/status.ts';
 import type { Admission, Context } from '../context.ts';
+import { type Enforcement, errorTypeOf } from '../metrics/policy-metrics.ts';
 import type { AdmissionPlugin, Registry } from '../registry/registry.ts';
 import { type Attributes, attributesOf } from '../webhooks/attributes.ts';
 import { authorizerVariables, variablesOf } from './activation.ts';
@@ -26,7 +27,7 @@ export const validatingPolicies = (registry: Registry): AdmissionPlugin => {
 };
 
 /** A refusal, as it was found. */
-interface Denied extends Denial {
+interface Refused extends Pick<Denial, 'message' | 'reason' | 'index'> {
   hook: Hook<Validations>;
   binding: BoundTo | undefined;
 }
@@ -40,13 +41,28 @@ async function askAll(
   const { invocations, misconfigured } = await select(registry, hooks, attributes);
   if (!invocations.length && !misconfigured.length) return;
   const authorizer = authorizerVariables(registry.authorizer, attributes);
-  const denied: Denied[] = [];
+  const { clock, metrics } = registry;
+  const { operation } = admission;
+  const denied: Refused[] = [];
   const annotations = new Annotations();
   for (const { matched, param, hook, binding } of invocations) {
     const plain = variablesOf(await seenBy(registry, attributes, matched, param));
-    const judgement = judge(hook.compiled, plain, { ...plain, ...authorizer });
+    const of = { name: hook.name, kind: 'policy', type: 'validate', operation } as const;
+    const judgement = judge(
+      hook.compiled,
+      plain,
+      { ...plain, ...authorizer },
+      {
+        now: () => clock.now(),
+        conditions: (tookMs, errors) => metrics.conditions.evaluated(of, tookMs, errors, false),
+      },
+    );
+    const count = ({ message, tookMs }: Denial, action: Enforcement) =>
+      metrics.policies.validated(hook.name, binding.name, errorTypeOf(message), action, tookMs);
+    for (const denial of judgement.ignored) count(denial, 'allow');
     for (const denial of judgement.denials) {
       const { validationActions } = binding;
+      for (const action of validationActions) count(denial, action.toLowerCase() as Enforcement);
       if (validationActions.includes('Deny')) denied.push({ hook, binding, ...denial });
       if (validationActions.includes('Audit')) noteFailure(admission.context, hook.name, binding, denial);
       if (validationActions.includes('Warn'))
@@ -55,19 +71,22 @@ async function askAll(
         );
     }
     for (const { key, value } of judgement.annotations) annotations.add(`${hook.name}/${key}`, value);
-    for (const message of judgement.annotationErrors) denied.push({ hook, binding, message, index: 0 });
+    for (const error of judgement.annotationErrors) {
+      count(error, 'deny');
+      denied.push({ hook, binding, ...error });
+    }
   }
   annotations.publish(admission.context);
   const refused = firstOf(hooks, [...misconfigured.flatMap(misconfiguration), ...denied]);
   if (refused) throw refusal(attributes, refused);
 }
 
-const misconfiguration = ({ hook, binding, message }: Misconfigured<Validations>): Denied[] =>
+const misconfiguration = ({ hook, binding, message }: Misconfigured<Validations>): Refused[] =>
   hook.compiled.failurePolicy === 'Ignore' ? [] : [{ hook, binding, message, index: 0 }];
 
 /** Configuration errors are found first, but told in their turn. */
-function firstOf(hooks: readonly Hook<Validations>[], denied: Denied[]): Denied | undefined {
-  const place = ({ hook, binding }: Denied | Invocation<Validations>): number =>
+function firstOf(hooks: readonly Hook<Validations>[], denied: Refused[]): Refused | undefined {
+  const place = ({ hook, binding }: Refused | Invocation<Validations>): number =>
     hooks.indexOf(hook) + (binding ? (hook.bindings.indexOf(binding) + 1) / (hook.bindings.length + 1) : 0);
   return denied.sort((a, b) => place(a) - place(b))[0];
 }
@@ -102,7 +121,7 @@ const codes: Record<string, number> = { Forbidden: 403, Unauthorized: 401, Reque
 
 function refusal(
   attributes: Attributes,
-  { hook, binding, message, reason = 'Invalid' }: Denied,
+  { hook, binding, message, reason = 'Invalid' }: Refused,
 ): StatusError {
   const by = `ValidatingAdmissionPolicy '${hook.name}'${binding ? ` with binding '${binding.name}'` : ''}`;
   const said = `${by} denied request: ${message}`;

@@ -47,8 +47,9 @@ export async function invocationOf<T extends Webhook>(
   registry: Registry,
   hook: Hook<T>,
   attributes: Attributes,
+  type: 'admit' | 'validating',
 ): Promise<Invocation<T> | undefined> {
-  const { caches, scheme } = registry;
+  const { caches, scheme, clock, metrics } = registry;
   const { webhook, conditions } = hook;
   if (!objectMatches(hook.objectSelector, attributes)) return undefined;
   const matched = matchRules(scheme, webhook.rules, attributes, webhook.matchPolicy !== 'Exact');
@@ -57,10 +58,15 @@ export async function invocationOf<T extends Webhook>(
   if (conditions.length) {
     const { object, old } = asked;
     const request = requestOf(attributes, matched);
-    const holds = conditionsHold(conditions, {
+    const variables = {
       ...variablesOf({ object, oldObject: old, request }),
       ...authorizerVariables(registry.authorizer, attributes),
-    });
+    };
+    const [began, errors] = [clock.now(), [] as string[]];
+    const holds = conditionsHold(conditions, variables, errors);
+    const { operation } = attributes.admission;
+    const of = { name: webhook.name, kind: 'webhook', type, operation } as const;
+    metrics.conditions.evaluated(of, clock.now() - began, errors.length, holds === false);
     if (holds === false) return undefined;
     if (holds instanceof Error) {
       if (webhook.failurePolicy === 'Ignore') return undefined;

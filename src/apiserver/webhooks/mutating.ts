@@ -61,7 +61,7 @@ async function askAll(
   if (again && rounds.output && !equal(rounds.output, admission.object)) callAgain(rounds);
   for (const [i, hook] of hooks.entries()) {
     if (again && !rounds.again.has(hook.id)) continue;
-    const invocation = await invocationOf(registry, hook, attributesOf(admission));
+    const invocation = await invocationOf(registry, hook, attributesOf(admission), 'admit');
     if (!invocation) continue;
     const changed = await askOne(
       registry,

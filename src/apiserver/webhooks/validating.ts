@@ -26,7 +26,7 @@ async function askAll(
   const attributes = attributesOf(admission);
   const invocations: Invocation<ValidatingWebhook>[] = [];
   for (const hook of hooks) {
-    const invocation = await invocationOf(registry, hook, attributes);
+    const invocation = await invocationOf(registry, hook, attributes, 'validating');
     if (invocation) invocations.push(invocation);
   }
   const refusals = await Promise.all(

@@ -5,7 +5,7 @@ import type { SchemaTable } from '../schema.ts';
 import { schemaNode } from '../schema-node.ts';
 import { type FieldError, FieldPath, field } from '../status.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
-import { hasRules, validateRules } from './rules.ts';
+import { hasRules, type Timed, validateRules } from './rules.ts';
 import { validateLists, validateSchema } from './validate.ts';
 
 /** All that the schema of a custom resource is good for. */
@@ -40,8 +40,13 @@ const blocking = new Set([
   'FieldValueTypeInvalid',
 ]);
 
-/** `base` gives the types of metadata: the table of the built-in kinds. */
-export function customSchema(schema: JSONSchema | undefined, type: string, base: SchemaTable): CustomSchema {
+/** `base` gives the types of metadata: the table of the built-in kinds. `timed` is only called where the schema has rules. */
+export function customSchema(
+  schema: JSONSchema | undefined,
+  type: string,
+  base: SchemaTable,
+  timed?: Timed,
+): CustomSchema {
   const schemas = schemaFromOpenAPI(schema, type, base);
   const node = schemaNode(schemas, type);
   const defaults = hasDefaults(schema);
@@ -77,7 +82,7 @@ export function customSchema(schema: JSONSchema | undefined, type: string, base:
     if (lists && !(old && validateLists(old, schema).length)) errors.push(...validateLists(object, schema));
     if (!rules) return errors;
     if (!errors.some(({ type: sort }) => blocking.has(sort))) {
-      const found = validateRules(object, old, schema!, node);
+      const found = validateRules(object, old, schema!, node, timed);
       for (const { field: at, message } of found.tolerated) warn?.(`${at}: ${message}`);
       return [...errors, ...found.errors];
     }

@@ -98,6 +98,9 @@ function compileTo(
   }
 }
 
+/** Runs something, and notes how long that took. */
+export type Timed = <T>(what: 'compilation' | 'evaluation', run: () => T) => T;
+
 /** What is known of the place that a schema describes, worked out when it is first needed. */
 interface Known {
   declaration: Declaration | undefined;
@@ -106,13 +109,14 @@ interface Known {
 const known = new WeakMap<JSONSchema, WeakMap<JSONSchema, Known>>();
 
 /** `rules`: the schema that carries the rules; `schema`: the one that says what values look like. They differ within allOf. */
-function knownOf(rules: JSONSchema, schema: JSONSchema, isResource: boolean): Known {
+function knownOf(rules: JSONSchema, schema: JSONSchema, isResource: boolean, timed: Timed): Known {
   let ofSchema = known.get(schema);
   if (!ofSchema) known.set(schema, (ofSchema = new WeakMap()));
   let found = ofSchema.get(rules);
   if (!found) {
     const declaration = rulesIn(rules).length ? declare(schema, isResource) : undefined;
-    found = { declaration, rules: declaration ? compileRules(rules, declaration) : [] };
+    const compile = () => compileRules(rules, declaration!);
+    found = { declaration, rules: declaration ? timed('compilation', compile) : [] };
     ofSchema.set(rules, found);
   }
   return found;
@@ -134,11 +138,12 @@ export function validateRules(
   old: Json | undefined,
   schema: JSONSchema,
   node: SchemaNode | undefined,
+  timed: Timed = (_, run) => run(),
 ): RuleOutcome {
-  const walk = new RuleWalk();
+  const walk = new RuleWalk(timed);
   const was = old && visible(old);
   const place = { value: visible(object), old: was, schema, node, path: undefined, isResource: true };
-  walk.visit(place, old ? () => equal(place.value, was) : never);
+  timed('evaluation', () => walk.visit(place, old ? () => equal(place.value, was) : never));
   return walk;
 }
 
@@ -167,7 +172,12 @@ class Exhausted extends Error {}
 class RuleWalk implements RuleOutcome {
   readonly errors: FieldError[] = [];
   readonly tolerated: FieldError[] = [];
+  readonly #timed: Timed;
   #left = OBJECT_BUDGET;
+
+  constructor(timed: Timed) {
+    this.#timed = timed;
+  }
 
   /** `unchanged`: whether the value, or the nearest around it that has an old one, is what it was. */
   visit(place: Place, unchanged: () => boolean): void {
@@ -181,7 +191,7 @@ class RuleWalk implements RuleOutcome {
   #visit(place: Place, unchanged: () => boolean): void {
     const { value, old, schema, rules = schema, node, isResource } = place;
     if (value === undefined || value === null) return;
-    const compiled = knownOf(rules, schema, isResource).rules;
+    const compiled = knownOf(rules, schema, isResource, this.#timed).rules;
     if (compiled.length) {
       const self = adapt(value, node);
       const oldSelf = old === undefined || old === null ? undefined : adapt(old, node);
