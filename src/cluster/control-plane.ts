@@ -280,6 +280,7 @@ export async function startControllers(
   const as = (name: string, component: string) => ({
     client: api.clientFor(name, []),
     log: log.child({ component }),
+    metrics,
   });
   const controllers = election
     ? elect(

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Client } from '../client/client.ts';
 import { electLeader } from '../client/leader-election.ts';
 import type { Log } from '../machinery/log.ts';
+import type { MetricRegistry } from '../machinery/metrics.ts';
 import { systemClock, systemRandom, uuid } from './node/platform.ts';
 
 /** Of several processes that do the same, one does it. Source: "kube-controller-manager", --leader-elect. */
@@ -24,26 +25,36 @@ export function elect<T extends AsyncDisposable>(
   name: string,
   start: () => Promise<T>,
   settings: LeaderElectionSettings,
-  { client, log }: { client: Client; log: Log },
+  { client, log, metrics }: { client: Client; log: Log; metrics?: MetricRegistry | undefined },
 ): Elected<T> {
   const ended = new AbortController();
+  const lease = settings.name ?? name;
+  const leads = metrics
+    ?.gauge(
+      'leader_election_master_status',
+      "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.",
+      ['name'],
+    )
+    .with(lease);
   let running: T | undefined;
   const election = electLeader(
     {
       ...{ client, clock: systemClock, random: systemRandom, log },
       ...settings,
       namespace: settings.namespace ?? 'kube-system',
-      name: settings.name ?? name,
+      name: lease,
       identity: `${hostname()}_${uuid()}`,
       async lead(signal) {
-        running = await start();
+        leads?.set(1);
         try {
+          running = await start();
           if (!signal.aborted)
             await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
         } finally {
+          leads?.set(0);
           const left = running;
           running = undefined;
-          await left[Symbol.asyncDispose]();
+          await left?.[Symbol.asyncDispose]();
         }
       },
     },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import { tokenAuthority } from '../apiserver/authn/service-account.ts';
 import type { Connector } from '../apiserver/http/handler.ts';
+import { contentType } from '../apiserver/metrics/paths.ts';
 import type { ApiServer } from '../apiserver/server.ts';
 import { repeatedDiscovery } from '../client/discovery.ts';
 import { createInformers } from '../client/informer.ts';
@@ -13,6 +14,7 @@ import { createClient } from '../client/typed.ts';
 import { startApi, together } from '../cluster/control-plane.ts';
 import { elect, type LeaderElectionSettings } from '../cluster/election.ts';
 import { certificatesIn } from '../cluster/node/certificates.ts';
+import { componentMetrics, type Pages } from '../cluster/node/component-server.ts';
 import { writeKubeconfig } from '../cluster/node/kubeconfig.ts';
 import { lineLog, systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
 import { openStore } from '../cluster/node/store.ts';
@@ -31,12 +33,14 @@ import { startKubeProxy } from '../kube-proxy/start.ts';
 import { startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
 import { serveKubelet } from '../kubelet/node/server.ts';
+import type { MetricRegistry } from '../machinery/metrics.ts';
 import { Trace } from '../machinery/trace.ts';
 import { startScheduler } from '../scheduler/start.ts';
 import { apiFlags, apiSettings } from './api-flags.ts';
 import { type FlagHelp, type FlagSpecs, type Subcommand, subcommand, UserError } from './command.ts';
 import { leaderFlags, leaderSettings } from './leader-flags.ts';
 import { placeOf } from './place.ts';
+import { componentHealth, secureFlags, serveSecure } from './serving.ts';
 
 const log = lineLog((line) => void process.stderr.write(line));
 const trace = new Trace();
@@ -55,8 +59,9 @@ async function serve(running: AsyncDisposable[]): Promise<number> {
 }
 
 /** What every component that speaks to an API server begins with. */
-async function connected(kubeconfig: string | undefined, component: string) {
-  const rest = await transportFrom(kubeconfig, { userAgent: `wherry-${component}` });
+async function connected(kubeconfig: string | undefined, component: string, metrics?: MetricRegistry) {
+  const userAgent = `wherry-${component}`;
+  const rest = await transportFrom(kubeconfig, { userAgent, ...(metrics ? { metrics } : {}) });
   const client = createClient(rest);
   const informers = createInformers(client, { clock: systemClock, log: log.child({ component }) });
   const ended = new AbortController();
@@ -69,6 +74,7 @@ async function connected(kubeconfig: string | undefined, component: string) {
       random: systemRandom,
       log: log.child({ component }),
       trace,
+      ...(metrics ? { metrics } : {}),
     },
     /** Call when the component is wired to the informers. */
     go: () => informers.start(ended.signal),
@@ -78,29 +84,49 @@ async function connected(kubeconfig: string | undefined, component: string) {
 
 type Common = Awaited<ReturnType<typeof connected>>['common'];
 
-/** Runs a component here, or, where several processes have it, whenever this one leads. */
-async function lead(
+/** Runs a component here, or, where several processes have it, whenever this one leads; says how it is all the time. */
+async function lead<T extends AsyncDisposable>(
   name: string,
-  kubeconfig: string | undefined,
+  flags: Flags,
   election: LeaderElectionSettings | undefined,
-  start: (common: Common, rest: Rest) => Promise<AsyncDisposable>,
+  start: (common: Common, rest: Rest) => Promise<T>,
+  pages: (running: () => T | undefined) => Pages = () => ({}),
 ): Promise<number> {
   const component = name.replace('kube-', '');
+  const { kubeconfig } = flags;
+  const registry = componentMetrics();
+  let term: { running: T; synced: boolean } | undefined;
+  // Who does not lead has nothing to know.
+  const health = componentHealth(() => (term ? term.synced : Boolean(election)), Boolean(election));
+  const server = await serveSecure(name, flags, {
+    ...{ registry, health, log: log.child({ component }) },
+    pages: pages(() => term?.running),
+  });
+  const servers = server ? [server] : [];
   /** Each term begins with caches of its own. */
-  const term = async (): Promise<AsyncDisposable> => {
-    const { rest, common, go, stop } = await connected(kubeconfig, component);
+  const begin = async (): Promise<AsyncDisposable> => {
+    const { rest, common, go, stop } = await connected(kubeconfig, component, registry);
     const running = await start(common, rest);
+    const own = { running, synced: false };
+    term = own;
     go();
+    common.informers.whenSynced().then(
+      () => {
+        own.synced = true;
+      },
+      (error: unknown) => log.debug('caches did not sync', { component, error: String(error) }),
+    );
     return {
       async [Symbol.asyncDispose]() {
+        if (term === own) term = undefined;
         await running[Symbol.asyncDispose]();
         await stop[Symbol.asyncDispose]();
       },
     };
   };
-  if (!election) return serve([await term()]);
-  const { client, log: its } = (await connected(kubeconfig, component)).common;
-  return serve([elect(name, term, election, { client, log: its })]);
+  if (!election) return serve([...servers, await begin()]);
+  const { client, log: its } = (await connected(kubeconfig, component, registry)).common;
+  return serve([...servers, elect(name, begin, election, { client, log: its, metrics: registry })]);
 }
 
 type Flags = Record<string, string | undefined>;
@@ -285,6 +311,7 @@ export const controllerManager = component(
     { name: 'service-account-private-key-file', value: 'FILE', help: 'key that signs tokens of secrets' },
     { name: 'cluster-cidr', value: 'CIDR', help: 'addresses of pods; nodes get parts of it' },
     ...leaderFlags('true', true),
+    ...secureFlags(10_257),
   ],
   async (flags) => {
     const election = leaderSettings(flags, true);
@@ -293,7 +320,7 @@ export const controllerManager = component(
     const keys = keyFile ? tokenKeysFrom(text(keyFile)) : undefined;
     const issuer = 'https://kubernetes.default.svc.cluster.local';
     const tokens = keys && (await tokenAuthority(keys, issuer, [issuer], living, uuid));
-    return lead('kube-controller-manager', flags.kubeconfig, election, (common, rest) =>
+    return lead('kube-controller-manager', flags, election, (common, rest) =>
       startControllerManager({
         ...common,
         kinds: allKinds,
@@ -329,8 +356,11 @@ export const controllerManager = component(
 export const scheduler = component(
   'scheduler',
   'Runs the scheduler alone.',
-  [kubeconfigOption, ...leaderFlags('true', true)],
-  (flags) => lead('kube-scheduler', flags.kubeconfig, leaderSettings(flags, true), startScheduler),
+  [kubeconfigOption, ...leaderFlags('true', true), ...secureFlags(10_259)],
+  (flags) =>
+    lead('kube-scheduler', flags, leaderSettings(flags, true), startScheduler, (running) => ({
+      '/metrics/resources': () => ({ type: contentType, body: running()?.resources() ?? '' }),
+    })),
 );
 
 export const kubelet = component(

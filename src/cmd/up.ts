@@ -11,6 +11,7 @@ import { apiFlags, apiSettings } from './api-flags.ts';
 import { common, commonHelp, subcommand, UserError } from './command.ts';
 import { leaderFlags, leaderSettings } from './leader-flags.ts';
 import { placeOf } from './place.ts';
+import { portSentence } from './port.ts';
 
 interface UpFlags {
   name: string;
@@ -85,17 +86,10 @@ export const up = subcommand({
     }
     const config = configOf(flags, place);
     const problem = await portProblem('127.0.0.1', config.apiPort);
-    if (problem) throw new UserError(portSentence(config.apiPort, problem));
+    if (problem) throw new UserError(portSentence(config.apiPort, problem, '--api-port'));
     return flags.detach ? detach(config, flags) : foreground(config, flags);
   },
 });
-
-const portSentence = (port: number, problem: string): string =>
-  problem === 'EADDRINUSE'
-    ? `port ${port} is in use: end what uses it ("ss -ltnp 'sport = :${port}'" tells), or choose another with --api-port.`
-    : problem === 'EACCES'
-      ? `port ${port} may not be used by this user: choose one above 1023 with --api-port.`
-      : `port ${port} cannot be used (${problem}): choose another with --api-port.`;
 
 function whole(name: string, text: string, least: number, most: number): number {
   const n = Number(text);

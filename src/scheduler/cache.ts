@@ -29,6 +29,13 @@ export class SchedulerCache {
     this.counts = new PodCounts(this.#nodes, namespaceLabels);
   }
 
+  /** How much there is. Looks at all of it. */
+  get sizes(): { nodes: number; pods: number; assumed: number } {
+    let assumed = 0;
+    for (const place of this.#where.values()) if (place.assumed) assumed++;
+    return { nodes: this.nodes.length, pods: this.#where.size, assumed };
+  }
+
   /** Nodes in turn from each zone, so that the first hundred are not all of one. */
   get nodes(): NodeInfo[] {
     if (this.#list) return this.#list;

@@ -17,7 +17,27 @@ export interface Decision {
 interface Filter {
   plugin: Plugin;
   state: unknown;
+  /** How many nodes it was asked about. */
+  calls: number;
 }
+
+/** Who counts what a search takes. */
+export interface CycleObserver {
+  now(): number;
+  /** All plugins of an extension point are done with a pod. */
+  point(name: ExtensionPoint, status: PointStatus, tookMs: number): void;
+  /** A plugin was asked so often. */
+  evaluated(plugin: string, point: ExtensionPoint, times: number): void;
+}
+export type ExtensionPoint =
+  | 'PreFilter'
+  | 'Filter'
+  | 'PostFilter'
+  | 'PreScore'
+  | 'Score'
+  | 'PreBind'
+  | 'Bind';
+export type PointStatus = 'Success' | 'Unschedulable' | 'Error';
 
 /** The filters that have something to say about a pod, with what they prepared. */
 export interface Filters {
@@ -47,10 +67,19 @@ export class Cycle {
   readonly #percentage: number | undefined;
   readonly #filters: Plugin[];
   readonly #scorers: Plugin[];
+  readonly #observer: CycleObserver | undefined;
   /** Where the next search starts: each node gets its turn to be among the first. */
   #start = 0;
 
-  constructor(view: View, plugins: Plugin[], nominator: Nominator, random: Random, percentage?: number) {
+  constructor(
+    view: View,
+    plugins: Plugin[],
+    nominator: Nominator,
+    random: Random,
+    percentage?: number,
+    observer?: CycleObserver,
+  ) {
+    this.#observer = observer;
     this.view = view;
     this.plugins = plugins;
     this.#nominator = nominator;
@@ -63,7 +92,9 @@ export class Cycle {
   schedule(pod: PodInfo): Decision | Diagnosis {
     const { nodes } = this.view.cache;
     const diagnosis: Diagnosis = { totalNodes: nodes.length, nodes: [], leftOutBy: [], plugins: new Set() };
+    const began = this.#observer?.now() ?? 0;
     const filters = this.prepare(pod, diagnosis);
+    const prepared = this.#told('PreFilter', filters ? 'Success' : 'Unschedulable', began);
     if (!filters) return diagnosis;
     diagnosis.leftOutBy = filters.leftOutBy;
     for (const name of filters.leftOutBy) diagnosis.plugins.add(name);
@@ -73,11 +104,27 @@ export class Cycle {
 
     const candidates = filters.only ? nodes.filter((node) => filters.only!.has(node.name)) : nodes;
     const feasible = this.#feasible(pod, candidates, filters, diagnosis);
+    this.#filtered(filters, feasible.length > 0, prepared);
     if (feasible.length === 0) return diagnosis;
     const evaluated = feasible.length + diagnosis.nodes.length;
     const rest = { feasible: feasible.length, evaluated, rejections: diagnosis.nodes };
     if (feasible.length === 1) return { node: feasible[0]!, score: 0, ...rest };
     return { ...this.#best(pod, feasible), ...rest };
+  }
+
+  /** How long an extension point took that began then; gives the time now. */
+  #told(point: ExtensionPoint, status: PointStatus, beganMs: number): number {
+    const observer = this.#observer;
+    if (!observer) return 0;
+    const now = observer.now();
+    observer.point(point, status, now - beganMs);
+    return now;
+  }
+  #filtered(filters: Filters, found: boolean, beganMs: number): void {
+    const observer = this.#observer;
+    if (!observer) return;
+    this.#told('Filter', found ? 'Success' : 'Unschedulable', beganMs);
+    for (const { plugin, calls } of filters.active) observer.evaluated(plugin.name, 'Filter', calls);
   }
 
   /** What the filters prepare; undefined, with the reason noted, when one rejects the whole pod. */
@@ -86,6 +133,7 @@ export class Cycle {
     for (const plugin of this.#filters) {
       let state: unknown;
       if (plugin.preFilter) {
+        if (diagnosis) this.#observer?.evaluated(plugin.name, 'PreFilter', 1);
         const prepared = plugin.preFilter(pod, this.view);
         if (prepared === skip) continue;
         if (prepared instanceof Rejected) {
@@ -102,7 +150,7 @@ export class Cycle {
           state = prepared.state;
         }
       }
-      if (plugin.filter) filters.active.push({ plugin, state });
+      if (plugin.filter) filters.active.push({ plugin, state, calls: 0 });
     }
     return filters;
   }
@@ -153,7 +201,9 @@ export class Cycle {
   #filter(pod: PodInfo, node: NodeInfo, filters: Filters): NodeRejection | undefined {
     const { active } = filters;
     for (let i = 0; i < active.length; i++) {
-      const { plugin, state } = active[i]!;
+      const filter = active[i]!;
+      const { plugin, state } = filter;
+      filter.calls++;
       const verdict: Verdict = plugin.filter!(pod, node, state);
       if (verdict)
         return { node, plugin: plugin.name, reasons: verdict.reasons, resolvable: verdict.resolvable };
@@ -162,9 +212,11 @@ export class Cycle {
   }
 
   #best(pod: PodInfo, nodes: NodeInfo[]): { node: NodeInfo; score: number } {
+    const began = this.#observer?.now() ?? 0;
     const totals = new Float64Array(nodes.length);
     for (const { scores, weight } of this.scores(pod, nodes))
       for (let i = 0; i < totals.length; i++) totals[i]! += scores[i]! * weight;
+    this.#told('Score', 'Success', began);
     let best = 0;
     let equals = 1;
     for (let i = 1; i < totals.length; i++) {
@@ -180,8 +232,10 @@ export class Cycle {
   scores(pod: PodInfo, nodes: NodeInfo[]): { plugin: string; weight: number; scores: Float64Array }[] {
     const all: { plugin: string; weight: number; scores: Float64Array }[] = [];
     for (const plugin of this.#scorers) {
+      if (plugin.preScore) this.#observer?.evaluated(plugin.name, 'PreScore', 1);
       const state = plugin.preScore?.(pod, nodes, this.view);
       if (state === skip) continue;
+      this.#observer?.evaluated(plugin.name, 'Score', nodes.length);
       const scores = new Float64Array(nodes.length);
       for (let i = 0; i < nodes.length; i++) scores[i] = plugin.score!(pod, nodes[i]!, state);
       normalize(plugin, scores, nodes, state);

@@ -34,6 +34,22 @@ const maxBackoffMs = 10_000;
 /** An unschedulable pod is tried again after this time even if nothing seems to have changed. */
 const staleMs = 5 * 60_000;
 const staleCheckMs = 30_000;
+const attemptFailed = 'ScheduleAttemptFailure';
+
+/** Why a pod came to where it waits, as upstream's metrics name it. */
+const causes: Record<WakeEvent, string> = {
+  'node/add': 'NodeAdd',
+  'node/labels': 'NodeUpdateNodeLabel',
+  'node/taints': 'NodeUpdateNodeTaint',
+  'node/allocatable': 'NodeUpdateNodeAllocatable',
+  'pod/add': 'AssignedPodAdd',
+  'pod/delete': 'AssignedPodDelete',
+  'pod/labels': 'AssignedPodUpdatePodLabel',
+  'pod/resize': 'AssignedPodUpdatePodScaleDown',
+  'pod/self': 'UnschedulablePodUpdate',
+  volume: 'PersistentVolumeAdd',
+  namespace: 'NamespaceUpdate',
+};
 
 interface Turn {
   entry: Entry;
@@ -61,6 +77,8 @@ export class SchedulingQueue {
   #staleTimer: Timer | undefined;
   #tickets = 0;
   #closed = false;
+  /** Told of each pod that comes to a place, and why. */
+  onIncoming: ((place: Place, cause: string) => void) | undefined;
 
   constructor(clock: Clock, plugins: Plugin[]) {
     this.#clock = clock;
@@ -75,6 +93,15 @@ export class SchedulingQueue {
     const sizes = { active: 0, backoff: 0, unschedulable: 0, gated: 0, inFlight: 0 };
     for (const { place } of this.#entries.values()) sizes[place]++;
     return sizes;
+  }
+
+  /** How many pods wait for each plugin that would not have them. */
+  get rejections(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { rejectedBy, place } of this.#entries.values())
+      if (place !== 'gated')
+        for (const plugin of rejectedBy) counts.set(plugin, (counts.get(plugin) ?? 0) + 1);
+    return counts;
   }
 
   get(uid: string): Entry | undefined {
@@ -100,7 +127,7 @@ export class SchedulingQueue {
       errored: false,
     };
     this.#entries.set(info.uid, entry);
-    this.#ready(entry);
+    this.#ready(entry, 'UnschedulablePodAdd');
     return entry;
   }
 
@@ -111,8 +138,8 @@ export class SchedulingQueue {
     const matters = !equal(before.pod.spec, info.pod.spec) || !equal(before.labels, info.labels);
     if (!matters) return;
     if (entry.place === 'active' && before.priority === info.priority) return;
-    if (entry.place === 'unschedulable') this.#retry(entry);
-    else if (entry.place === 'gated') this.#ready(entry);
+    if (entry.place === 'unschedulable') this.#retry(entry, causes['pod/self']);
+    else if (entry.place === 'gated') this.#ready(entry, causes['pod/self']);
   }
 
   remove(uid: string): void {
@@ -163,7 +190,7 @@ export class SchedulingQueue {
     entry.rejectedBy = rejectedBy;
     entry.errored = false;
     this.#backOff(entry);
-    this.#place(entry, 'unschedulable');
+    this.#place(entry, 'unschedulable', attemptFailed);
     this.#unschedulable.add(entry);
   }
 
@@ -172,7 +199,7 @@ export class SchedulingQueue {
     if (!this.#entries.has(entry.info.uid)) return;
     entry.errored = true;
     this.#backOff(entry);
-    this.#retry(entry);
+    this.#retry(entry, attemptFailed);
   }
 
   #backOff(entry: Entry): void {
@@ -188,7 +215,7 @@ export class SchedulingQueue {
     for (const entry of [...this.#unschedulable])
       for (const name of entry.rejectedBy) {
         if (!wakers.has(name)) continue;
-        this.#retry(entry);
+        this.#retry(entry, causes[event]);
         break;
       }
   }
@@ -196,7 +223,7 @@ export class SchedulingQueue {
   /** One pod is tried again, whatever rejected it. */
   wakeOne(uid: string): void {
     const entry = this.#entries.get(uid);
-    if (entry?.place === 'unschedulable') this.#retry(entry);
+    if (entry?.place === 'unschedulable') this.#retry(entry, 'ForceActivate');
   }
 
   close(): void {
@@ -207,31 +234,32 @@ export class SchedulingQueue {
     this.#taker = undefined;
   }
 
-  #place(entry: Entry, place: Place): void {
+  #place(entry: Entry, place: Place, cause?: string): void {
+    if (cause) this.onIncoming?.(place, cause);
     if (entry.place === 'unschedulable') this.#unschedulable.delete(entry);
     entry.place = place;
     entry.ticket = ++this.#tickets;
   }
 
   /** To the active queue, unless a gate keeps it. */
-  #ready(entry: Entry): void {
+  #ready(entry: Entry, cause: string): void {
     for (const gate of this.#gates) {
       if (!gate.preEnqueue!(entry.info.pod)) continue;
-      this.#place(entry, 'gated');
+      this.#place(entry, 'gated', cause);
       return;
     }
-    this.#place(entry, 'active');
+    this.#place(entry, 'active', cause);
     this.#active.push({ entry, ticket: entry.ticket });
     this.#serve();
   }
 
-  #retry(entry: Entry): void {
+  #retry(entry: Entry, cause: string): void {
     if (this.#closed) return;
     if (entry.readyAtMs <= this.#clock.now()) {
-      this.#ready(entry);
+      this.#ready(entry, cause);
       return;
     }
-    this.#place(entry, 'backoff');
+    this.#place(entry, 'backoff', cause);
     this.#backoff.push({ entry, ticket: entry.ticket });
     this.#arm();
     this.#serve();
@@ -257,7 +285,7 @@ export class SchedulingQueue {
       const now = this.#clock.now();
       while (this.#backoff.size > 0 && this.#backoff.peek()!.entry.readyAtMs <= now) {
         const turn = this.#backoff.pop()!;
-        if (turn.ticket === turn.entry.ticket) this.#ready(turn.entry);
+        if (turn.ticket === turn.entry.ticket) this.#ready(turn.entry, 'BackoffComplete');
       }
       this.#arm();
     });
@@ -267,7 +295,8 @@ export class SchedulingQueue {
   #checkStale(): void {
     this.#staleTimer = this.#clock.after(staleCheckMs, () => {
       const limit = this.#clock.now() - staleMs;
-      for (const entry of [...this.#unschedulable]) if (entry.readyAtMs < limit) this.#retry(entry);
+      for (const entry of [...this.#unschedulable])
+        if (entry.readyAtMs < limit) this.#retry(entry, 'UnschedulableTimeout');
       this.#checkStale();
     });
   }

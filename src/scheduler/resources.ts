@@ -104,6 +104,23 @@ export function podRequests(pod: Pod): { requests: Resources; scored: Resources 
   return { requests, scored };
 }
 
+/** What a pod may use at most, of what it has limits for. Its overhead is added to those that are there. */
+export function podLimits(pod: Pod): Resources {
+  const limits = sum(pod, (container) => resourcesOf(container.resources?.limits));
+  const ofPod = pod.spec.resources?.limits;
+  if (ofPod) {
+    const whole = resourcesOf(ofPod);
+    if (ofPod.cpu !== undefined) limits.milliCpu = whole.milliCpu;
+    if (ofPod.memory !== undefined) limits.memoryBytes = whole.memoryBytes;
+  }
+  if (!pod.spec.overhead) return limits;
+  const overhead = resourcesOf(pod.spec.overhead);
+  if (limits.milliCpu) limits.milliCpu += overhead.milliCpu;
+  if (limits.memoryBytes) limits.memoryBytes += overhead.memoryBytes;
+  if (limits.ephemeralBytes) limits.ephemeralBytes += overhead.ephemeralBytes;
+  return limits;
+}
+
 function sum(pod: Pod, of: (c: Container, s: ContainerStatus[] | undefined) => Resources): Resources {
   const total = nothing();
   for (const container of pod.spec.containers) add(total, of(container, pod.status?.containerStatuses));

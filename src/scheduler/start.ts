@@ -18,6 +18,7 @@ import type { PodInfo } from './pod-info.ts';
 import { type Candidate, Preemption } from './preemption.ts';
 import type { Entry } from './queue.ts';
 import { Reports } from './reports.ts';
+import { resourceMetrics } from './resource-metrics.ts';
 import { watchCluster } from './watch-cluster.ts';
 
 export interface SchedulerOptions {
@@ -40,6 +41,8 @@ export interface SchedulerOptions {
 export interface Scheduler extends AsyncDisposable {
   /** What each plugin says about each node for this pod, now. */
   explain(pod: Pod): Explanation;
+  /** What pods ask for and may use, as `/metrics/resources` tells it. */
+  resources(): string;
 }
 
 /** How long the loop may keep the thread before others get it. */
@@ -57,6 +60,7 @@ export async function startScheduler(options: SchedulerOptions): Promise<Schedul
   const running = new Running({ ...options, log, schedulerName }, events);
   return {
     explain: (pod) => running.explain(pod),
+    resources: () => resourceMetrics(options.informers(pods).list()),
     [Symbol.asyncDispose]: () => running.stop(),
   };
 }
@@ -93,9 +97,21 @@ class Running {
       onGone: (uid) => this.#reports.drop(uid),
     });
     const { view, nominator, budgets } = this.#cluster;
-    this.#cycle = new Cycle(view, plugins, nominator, random, percentageOfNodesToScore);
+    const metrics =
+      options.metrics &&
+      new SchedulerMetrics(
+        options.metrics,
+        () => clock.now(),
+        () => ({
+          queue: this.#cluster.queue,
+          cache: view.cache.sizes,
+          bindings: this.#bindings.size,
+        }),
+      );
+    this.#metrics = metrics;
+    if (metrics) this.#cluster.queue.onIncoming = (place, event) => metrics.incoming(place, event);
+    this.#cycle = new Cycle(view, plugins, nominator, random, percentageOfNodesToScore, metrics);
     this.#preemption = new Preemption(this.#cycle, nominator, random, budgets);
-    this.#metrics = options.metrics && new SchedulerMetrics(options.metrics, () => this.#cluster.queue);
     this.#loop = this.#run();
   }
 
@@ -188,17 +204,24 @@ class Running {
     const { info } = entry;
     const { name, namespace, uid } = info;
     const { signal } = this.#stopping;
+    let point: 'PreBind' | 'Bind' = 'PreBind';
+    let pointBegan = clock.now();
     try {
       if (info.pod.spec.volumes?.some((v) => v.persistentVolumeClaim || v.ephemeral)) {
         await bindVolumes(info, node, { client, informers, clock, volumes: view.volumes }, signal);
       }
+      this.#metrics?.point('PreBind', 'Success', clock.now() - pointBegan);
+      point = 'Bind';
+      pointBegan = clock.now();
       const target = { apiVersion: 'v1', kind: 'Node', name: node.name };
       const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target };
       await client(pods).createSubresource(name, 'binding', body, { namespace });
+      this.#metrics?.point('Bind', 'Success', clock.now() - pointBegan);
     } catch (error) {
       view.cache.forget(uid);
       queue.wake('pod/delete');
       if (isNotFound(error) || signal.aborted) return queue.remove(uid);
+      this.#metrics?.point(point, 'Error', clock.now() - pointBegan);
       this.#metrics?.ended('error', clock.now() - beganMs);
       log.warn('pod not bound', { pod: info.key, node: node.name, error });
       this.#tell(info, 'Warning', 'FailedScheduling', error instanceof Error ? error.message : String(error));
@@ -216,7 +239,14 @@ class Running {
   #unschedulable(entry: Entry, diagnosis: Diagnosis): void {
     const { info } = entry;
     const { queue, nominator } = this.#cluster;
+    const began = this.#options.clock.now();
     const found = diagnosis.totalNodes > 0 ? this.#preemption.find(info, diagnosis) : '';
+    if (diagnosis.totalNodes > 0)
+      this.#metrics?.point(
+        'PostFilter',
+        typeof found === 'string' ? 'Unschedulable' : 'Success',
+        this.#options.clock.now() - began,
+      );
     const message = diagnosisMessage(diagnosis, typeof found === 'string' ? found : '');
     // A cluster without nodes is waited out by every plugin.
     const rejectedBy = diagnosis.plugins.size > 0 ? diagnosis.plugins : new Set(plugins.map((p) => p.name));

@@ -36,6 +36,10 @@ export class Health {
     this.#checks.push({ name, check, paths });
   }
 
+  names(path: HealthPath): string[] {
+    return this.#checks.filter(({ paths }) => paths.includes(path)).map(({ name }) => name);
+  }
+
   /** One check by its name; undefined when there is none. */
   async one(path: HealthPath, name: string): Promise<{ problem: string | undefined } | undefined> {
     const found = this.#checks.find((c) => c.name === name && c.paths.includes(path));

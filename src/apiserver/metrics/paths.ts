@@ -8,7 +8,7 @@ export type ProcessMetrics = () => Record<
 /** Metrics of other components of this process, as text. */
 export type MoreMetrics = () => string;
 
-const contentType = 'text/plain; version=0.0.4; charset=utf-8';
+export const contentType = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** `/metrics`: what this server counts, and what `ofProcess` adds; `/metrics/slis`: how its own health checks did. */
 export const metricsPaths =
@@ -28,7 +28,8 @@ export const metricsPaths =
     return true;
   };
 
-function processText(ofProcess: ProcessMetrics): string {
+/** What only the process knows, in Prometheus' text format. */
+export function processText(ofProcess: ProcessMetrics): string {
   let text = '';
   for (const [name, { type, value, help }] of Object.entries(ofProcess()))
     text += `${help ? `# HELP ${name} ${help}\n` : ''}# TYPE ${name} ${type}\n${name} ${value}\n`;

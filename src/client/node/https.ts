@@ -8,6 +8,7 @@ import { Agent, type AgentOptions, request as tlsRequest } from 'node:https';
 import { gunzip } from 'node:zlib';
 import { ConnectionError, type HttpClient, type HttpRequest, type HttpResponse } from '../http.ts';
 import { type Rest, restTransport } from '../rest.ts';
+import type { ObserveRequest } from '../rest-metrics.ts';
 
 /** What must be sent to be somebody; asked for before each request, so that tokens may change. */
 export interface Credentials {
@@ -50,6 +51,8 @@ export interface HttpsOptions {
   onWarning?: (text: string) => void;
   /** Each exchange, for `--v`. */
   onExchange?: (exchange: Exchange) => void;
+  /** Each try, for those who count. */
+  observe?: ObserveRequest;
 }
 
 /** Connections kept for requests: enough for a busy component, few enough not to storm a server that restarts. */
@@ -149,7 +152,12 @@ export function httpsClient(options: HttpsOptions): HttpClient {
       for (let throttled = 0; ; ) {
         const started = performance.now();
         const headers = await headersFor(request);
-        const response = await open(request, headers);
+        const took = (code: string) => options.observe?.(request.method, code, performance.now() - started);
+        const response = await open(request, headers).catch((error: unknown) => {
+          if (!request.signal?.aborted) took('<error>');
+          throw error;
+        });
+        took(String(response.status));
         options.onExchange?.({
           method: request.method,
           url: options.server + request.path,

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import type { MetricRegistry } from '../../machinery/metrics.ts';
 import type { ExecConfig } from '../kubeconfig.ts';
 import {
   type Access,
@@ -13,6 +14,7 @@ import {
   type UserEntry,
 } from '../kubeconfig.ts';
 import type { Rest } from '../rest.ts';
+import { restMetrics } from '../rest-metrics.ts';
 import { type ExecCredential, execCredential } from './exec-credential.ts';
 import { type Credentials, type HttpsOptions, httpsTransport } from './https.ts';
 
@@ -184,13 +186,25 @@ function execToken(
  */
 export async function transportFrom(
   kubeconfig: string | undefined,
-  options: { overrides?: Overrides; userAgent?: string; env?: Record<string, string | undefined> } = {},
+  options: {
+    overrides?: Overrides;
+    userAgent?: string;
+    env?: Record<string, string | undefined>;
+    /** Where requests are counted, if anywhere. */
+    metrics?: MetricRegistry;
+  } = {},
 ): Promise<Rest> {
-  const { env = process.env, overrides, userAgent } = options;
+  const { env = process.env, overrides, userAgent, metrics } = options;
+  const transport = (settings: HttpsOptions) =>
+    httpsTransport({
+      ...settings,
+      userAgent,
+      ...(metrics ? { observe: restMetrics(metrics, settings.server) } : {}),
+    });
   const config = loadKubeconfig(kubeconfig, env);
   if (!kubeconfig && !config.clusters.length && !overrides?.server) {
     const inCluster = inClusterOptions(env);
-    if (inCluster) return httpsTransport({ ...inCluster, userAgent });
+    if (inCluster) return transport(inCluster);
   }
-  return httpsTransport({ ...(await connectionOptions(chooseAccess(config, overrides), env)), userAgent });
+  return transport(await connectionOptions(chooseAccess(config, overrides), env));
 }
