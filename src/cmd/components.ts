@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { allKinds } from '../api/all.ts';
 import { tokenAuthority } from '../apiserver/authn/service-account.ts';
 import type { Connector } from '../apiserver/http/handler.ts';
-import { contentType } from '../apiserver/metrics/paths.ts';
+import { contentType, processText } from '../apiserver/metrics/paths.ts';
 import type { ApiServer } from '../apiserver/server.ts';
 import { repeatedDiscovery } from '../client/discovery.ts';
 import { createInformers } from '../client/informer.ts';
@@ -14,15 +14,16 @@ import { createClient } from '../client/typed.ts';
 import { startApi, together } from '../cluster/control-plane.ts';
 import { elect, type LeaderElectionSettings } from '../cluster/election.ts';
 import { certificatesIn } from '../cluster/node/certificates.ts';
-import { componentMetrics, type Pages } from '../cluster/node/component-server.ts';
+import { type ComponentServer, componentMetrics, type Pages } from '../cluster/node/component-server.ts';
 import { writeKubeconfig } from '../cluster/node/kubeconfig.ts';
-import { lineLog, systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
+import { lineLog, processMetrics, systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
 import { openStore } from '../cluster/node/store.ts';
 import { remoteKubelets, streams } from '../cluster/node/streams.ts';
 import { tokenKeysFrom } from '../cluster/node/token-keys.ts';
 import { startControllerManager } from '../controller-manager/start.ts';
 import { connectRuntime } from '../cri/node/containerd-client.ts';
 import { cniBinDir } from '../cri/node/install.ts';
+import { defaultCorefile } from '../dns/default-corefile.ts';
 import { dnsSockets } from '../dns/node/sockets.ts';
 import { startDns } from '../dns/start.ts';
 import { embeddedStore, takeOverFormat1 } from '../etcd/node/embedded.ts';
@@ -33,14 +34,15 @@ import { startKubeProxy } from '../kube-proxy/start.ts';
 import { startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
 import { serveKubelet } from '../kubelet/node/server.ts';
-import type { MetricRegistry } from '../machinery/metrics.ts';
+import { MetricRegistry } from '../machinery/metrics.ts';
 import { Trace } from '../machinery/trace.ts';
 import { startScheduler } from '../scheduler/start.ts';
 import { apiFlags, apiSettings } from './api-flags.ts';
 import { type FlagHelp, type FlagSpecs, type Subcommand, subcommand, UserError } from './command.ts';
 import { leaderFlags, leaderSettings } from './leader-flags.ts';
 import { placeOf } from './place.ts';
-import { componentHealth, secureFlags, serveSecure } from './serving.ts';
+import { addressOf, orSay } from './port.ts';
+import { componentHealth, proxyPages, secureFlags, servePlain, serveSecure } from './serving.ts';
 
 const log = lineLog((line) => void process.stderr.write(line));
 const trace = new Trace();
@@ -274,6 +276,11 @@ export const etcd = component(
     { name: 'cert-file', value: 'FILE', help: "the server's certificate, for https" },
     { name: 'key-file', value: 'FILE', help: 'its key' },
     { name: 'trusted-ca-file', value: 'FILE', help: 'only clients with a certificate of this authority' },
+    {
+      name: 'listen-metrics-urls',
+      value: 'URLS',
+      help: 'where else to answer /metrics, /health, /livez and /readyz, which the client URLs do, too',
+    },
   ],
   async (flags) => {
     const { 'cert-file': cert, 'key-file': key, 'trusted-ca-file': clientCA } = flags;
@@ -287,6 +294,8 @@ export const etcd = component(
       const server = await startEtcdServer({
         store,
         urls: flags['listen-client-urls']!.split(','),
+        metricsUrls: flags['listen-metrics-urls']?.split(',').filter(Boolean) ?? [],
+        ofProcess: () => processText(processMetrics),
         ...(tls ? { tls } : {}),
         clock: systemClock,
         random: systemRandom,
@@ -445,12 +454,28 @@ export const proxy = component(
       help: 'addresses of pods: what comes from elsewhere is masqueraded',
     },
     { name: 'node-ip', value: 'IP', help: "the node's address" },
+    {
+      name: 'metrics-bind-address',
+      value: 'ADDRESS',
+      help: '/metrics over HTTP; "" for none',
+      default: '127.0.0.1:10249',
+    },
+    {
+      name: 'healthz-bind-address',
+      value: 'ADDRESS',
+      help: '/healthz and /livez over HTTP; "" for none',
+      default: '0.0.0.0:10256',
+    },
   ],
   async (flags) => {
-    const { common, go, stop } = await connected(flags.kubeconfig, 'kube-proxy');
+    const metrics = componentMetrics();
+    const { common, go, stop } = await connected(flags.kubeconfig, 'kube-proxy', metrics);
     const mode = flags['proxy-mode'];
     if (mode !== 'iptables' && mode !== 'simulated')
       throw new UserError(`--proxy-mode takes "iptables" or "simulated", not "${mode}".`, 2);
+    const addresses = (['metrics-bind-address', 'healthz-bind-address'] as const).map((flag) => ({
+      ...{ flag, at: addressOf(flag, flags[flag]!) },
+    }));
     const running = await startKubeProxy({
       ...common,
       nodeName: flags['hostname-override']!,
@@ -458,10 +483,23 @@ export const proxy = component(
       clusterCIDR: flags['cluster-cidr'],
       nodeIP: flags['node-ip'],
     });
+    const pages = proxyPages(running, metrics, mode);
+    const servers: ComponentServer[] = [];
+    for (const [i, { flag, at }] of addresses.entries()) {
+      const server = await servePlain(at, flag, i === 0 ? pages.metrics : pages.health, common.log);
+      if (server) servers.push(server);
+    }
     go();
-    return serve([stop, running]);
+    return serve([stop, running, ...servers]);
   },
 );
+
+/** What CoreDNS answers over HTTP, by the plugin of its Corefile. */
+const probes = [
+  { flag: 'metrics-bind-address', plugin: 'prometheus', port: 9153, help: '/metrics over HTTP' },
+  { flag: 'health-bind-address', plugin: 'health', port: 8080, help: '/health over HTTP' },
+  { flag: 'ready-bind-address', plugin: 'ready', port: 8181, help: '/ready over HTTP' },
+];
 
 export const dns = component(
   'dns',
@@ -475,15 +513,25 @@ export const dns = component(
     },
     { name: 'address', value: 'IP', help: 'where to listen', default: '127.0.0.1' },
     { name: 'dns.port', value: 'PORT', help: 'port of UDP and TCP', default: '1053' },
+    ...probes.map(({ flag, help, port }) => ({
+      ...{ name: flag, value: 'ADDRESS' },
+      ...{ help: `${help}, unless --conf says; "" for none`, default: `127.0.0.1:${port}` },
+    })),
   ],
   async (flags) => {
-    const { common, go, stop } = await connected(flags.kubeconfig, 'dns');
-    const running = await startDns({
-      ...common,
-      sockets: dnsSockets,
-      addresses: [{ host: flags.address!, port: Number(flags['dns.port']) }],
-      ...(flags.conf ? { corefile: text(flags.conf) } : {}),
+    const { common, go, stop } = await connected(flags.kubeconfig, 'dns', new MetricRegistry());
+    const lines = probes.flatMap(({ flag, plugin }) => {
+      const at = addressOf(flag, flags[flag]!);
+      return at ? [`${plugin} ${at.host.includes(':') ? `[${at.host}]` : at.host}:${at.port}`] : [];
     });
+    const running = await orSay(Number(flags['dns.port']), '--dns.port', () =>
+      startDns({
+        ...common,
+        sockets: dnsSockets,
+        addresses: [{ host: flags.address!, port: Number(flags['dns.port']) }],
+        corefile: flags.conf ? text(flags.conf) : defaultCorefile('cluster.local', lines),
+      }),
+    );
     go();
     process.stdout.write(`DNS at ${flags.address}:${running.port}\n`);
     return serve([stop, running]);

@@ -13,9 +13,12 @@ export async function orSay<T>(port: number, choice: string, listen: () => Promi
   try {
     return await listen();
   } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException;
+    const { code, syscall, port: taken } = error as NodeJS.ErrnoException & { port?: number };
     if (syscall !== 'listen' && syscall !== 'bind') throw error;
-    throw new UserError(portSentence(port, code ?? String(error), choice));
+    // One of several: the system says which.
+    const other = taken !== undefined && taken !== port;
+    const sentence = portSentence(taken ?? port, code ?? String(error), other ? 'its own flag' : choice);
+    throw new UserError(sentence);
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { Resolver } from 'node:dns/promises';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { request } from 'node:https';
@@ -11,6 +12,7 @@ import { promisify } from 'node:util';
 import { configMaps } from '../api/core/config-map.ts';
 import { nodes } from '../api/core/node.ts';
 import { pods } from '../api/core/pod.ts';
+import { services } from '../api/core/service.ts';
 import { serviceAccounts } from '../api/core/service-account.ts';
 import { clusterRoles } from '../api/rbac/cluster-role.ts';
 import { clusterRoleBindings } from '../api/rbac/cluster-role-binding.ts';
@@ -227,5 +229,93 @@ test('the controller manager: an authority that is found in the cluster; queues'
   assert.ok(metrics.value('workqueue_adds_total', { name: 'serviceaccount' })! > 0);
   assert.ok(metrics.sum('rest_client_requests_total') > 10);
   assert.match((await ask(port, '/metrics/slis', admin)).text, /kubernetes_healthcheck\{name="ping"/);
+  await end(child);
+});
+
+const plainly = async (port: number, path: string) => {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  return { code: response.status, text: await response.text() };
+};
+
+test('kube-proxy: health and metrics, each at its own address', async () => {
+  const [metricsPort, healthPort] = [await freePort(), await freePort()];
+  const kubeconfig = await kubeconfigOf('system:kube-proxy', ['system:masters']);
+  const args = [
+    'proxy',
+    '--kubeconfig',
+    kubeconfig,
+    '--proxy-mode',
+    'simulated',
+    '--hostname-override',
+    'n1',
+  ];
+  args.push('--metrics-bind-address', `127.0.0.1:${metricsPort}`);
+  const child = start(...args, '--healthz-bind-address', `127.0.0.1:${healthPort}`);
+  const health = await until(async () => {
+    const { code, text } = await plainly(healthPort, '/healthz');
+    return code === 200 ? JSON.parse(text) : undefined;
+  });
+  assert.equal(health.nodeEligible, true);
+  assert.equal(health.status.IPv4.healthy, true);
+  assert.equal('nodeEligible' in JSON.parse((await plainly(healthPort, '/livez')).text), false);
+  assert.equal((await plainly(metricsPort, '/proxyMode')).text, 'simulated');
+  const metrics = await until(async () => {
+    const now = readMetrics((await plainly(metricsPort, '/metrics')).text);
+    const synced = now.value('kubeproxy_sync_proxy_rules_duration_seconds_count', { ip_family: 'IPv4' });
+    return synced ? now : undefined;
+  });
+  assert.ok(metrics.value('kubeproxy_sync_proxy_rules_last_timestamp_seconds', { ip_family: 'IPv4' })! > 1e9);
+  assert.ok(metrics.value('kubeproxy_proxy_healthz_total', { code: '200' })! >= 1);
+  assert.ok(metrics.sum('rest_client_requests_total') > 0);
+  const again = [main, ...args, '--healthz-bind-address', ''];
+  await assert.rejects(promisify(execFile)(process.execPath, again), ({ stderr }: { stderr: string }) => {
+    assert.match(stderr, /^wherry: port \d+ is in use: .* choose another with --metrics-bind-address\.\n$/);
+    return true;
+  });
+  await end(child);
+});
+
+test("the DNS server: CoreDNS' three addresses", async () => {
+  const [dnsPort, metrics, health, ready] = [...(await Promise.all([1, 2, 3, 4].map(freePort)))];
+  const kubeconfig = await kubeconfigOf('system:dns', ['system:masters']);
+  const args = ['dns', '--kubeconfig', kubeconfig, '--dns.port', String(dnsPort)];
+  args.push('--metrics-bind-address', `127.0.0.1:${metrics}`, '--health-bind-address', `127.0.0.1:${health}`);
+  const child = start(...args, '--ready-bind-address', `127.0.0.1:${ready}`);
+  await until(async () => ((await plainly(ready!, '/ready')).code === 200 ? true : undefined));
+  assert.equal((await plainly(health!, '/health')).text, 'OK');
+  const spec = { clusterIP: '10.96.0.77', ports: [{ port: 80 }] };
+  await plane.client(services).create({ metadata: { name: 'web', namespace: 'default' }, spec } as never);
+  const resolver = new Resolver();
+  resolver.setServers([`127.0.0.1:${dnsPort}`]);
+  assert.deepEqual(await until(() => resolver.resolve4('web.default.svc.cluster.local')), ['10.96.0.77']);
+  const told = readMetrics((await plainly(metrics!, '/metrics')).text);
+  const block = { server: 'dns://:53', zone: '.', view: '' };
+  const asked = { ...block, proto: 'udp', family: '1', type: 'A' };
+  assert.ok(told.value('coredns_dns_requests_total', asked)! >= 1);
+  const answered = { ...block, rcode: 'NOERROR', plugin: '' };
+  assert.equal(told.value('coredns_dns_responses_total', answered), 1);
+  const cache = { server: 'dns://:53', zones: '.', view: '' };
+  assert.ok(told.value('coredns_cache_requests_total', cache)! >= 1);
+  await end(child);
+});
+
+test('etcd: metrics and health, also where nothing else is', async () => {
+  const [clientPort, metricsPort] = [await freePort(), await freePort()];
+  const child = start(
+    ...['etcd', '--data-dir', join(dir, 'etcd'), '--listen-client-urls', `http://127.0.0.1:${clientPort}`],
+    ...['--listen-metrics-urls', `http://127.0.0.1:${metricsPort}`],
+  );
+  await until(async () => ((await plainly(metricsPort, '/readyz')).code === 200 ? true : undefined));
+  assert.deepEqual(await plainly(metricsPort, '/livez'), { code: 200, text: 'ok\n' });
+  assert.deepEqual(JSON.parse((await plainly(clientPort, '/health')).text), { health: 'true', reason: '' });
+  await promisify(execFile)('etcdctl', ['--endpoints', `127.0.0.1:${clientPort}`, 'put', '/a', '1'], {
+    env: { ...process.env, ETCDCTL_API: '3' },
+  });
+  const metrics = readMetrics((await plainly(metricsPort, '/metrics')).text);
+  assert.equal(metrics.value('etcd_server_has_leader'), 1);
+  assert.equal(metrics.value('etcd_debugging_mvcc_keys_total'), 1);
+  const put = { grpc_type: 'unary', grpc_service: 'etcdserverpb.KV', grpc_method: 'Put' };
+  assert.equal(metrics.value('grpc_server_handled_total', { ...put, grpc_code: 'OK' }), 1);
+  assert.equal(metrics.types.get('process_resident_memory_bytes'), 'gauge');
   await end(child);
 });

@@ -1,7 +1,10 @@
-/** What a cluster's DNS does unless told: names of the cluster, and everything else from the machine's resolvers. */
-export const defaultCorefile = (clusterDomain: string): string => `.:53 {
+/**
+ * What a cluster's DNS does unless told: names of the cluster, and everything else from the machine's resolvers. `more`:
+ * lines of the server block besides.
+ */
+export const defaultCorefile = (clusterDomain: string, more: readonly string[] = []): string => `.:53 {
     errors
-    kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
+${more.map((line) => `    ${line}\n`).join('')}    kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
         pods insecure
         fallthrough in-addr.arpa ip6.arpa
         ttl 5

@@ -1,56 +1,69 @@
-/** Counters and histograms, and their text for Prometheus (text format 0.0.4). Names and labels are CoreDNS'. */
+import { exponentialBuckets, MetricRegistry } from '../machinery/metrics.ts';
+
+/** What CoreDNS calls the server of a block: this one answers as the cluster's. */
+export const serverLabel = 'dns://:53';
+const seconds = exponentialBuckets(0.00025, 2, 16);
+
+/** What is counted of names, by CoreDNS' names and labels. Source: its plugins prometheus, cache and forward. */
 export class Metrics {
-  readonly #counters = new Map<string, Map<string, number>>();
-  readonly #histograms = new Map<string, Map<string, number[]>>();
+  readonly registry: MetricRegistry;
+  readonly requests;
+  readonly responses;
+  readonly durations;
+  readonly cacheRequests;
+  readonly cacheHits;
+  readonly cacheMisses;
+  readonly forwarded;
+  readonly plugins;
 
-  count(name: string, labels: Record<string, string> = {}, by = 1): void {
-    const series = this.#counters.get(name) ?? new Map<string, number>();
-    this.#counters.set(name, series);
-    const key = labelText(labels);
-    // Labels come from a fixed set of values, so their number is bounded.
-    series.set(key, (series.get(key) ?? 0) + by);
+  constructor(registry = new MetricRegistry()) {
+    this.registry = registry;
+    const block = ['server', 'zone', 'view'];
+    const dns = (rest: string) => `coredns_dns_${rest}`;
+    this.requests = registry.counter(
+      dns('requests_total'),
+      'Counter of DNS requests made per zone, protocol and family.',
+      [...block, 'proto', 'family', 'type'],
+    );
+    this.responses = registry.counter(dns('responses_total'), 'Counter of response status codes.', [
+      ...block,
+      'rcode',
+      'plugin',
+    ]);
+    this.durations = registry.histogram(
+      dns('request_duration_seconds'),
+      'Histogram of the time (in seconds) each request took per zone.',
+      block,
+      seconds,
+    );
+    const cache = ['server', 'zones', 'view'];
+    this.cacheRequests = registry.counter(
+      'coredns_cache_requests_total',
+      'The count of cache requests.',
+      cache,
+    );
+    this.cacheHits = registry.counter('coredns_cache_hits_total', 'The count of cache hits.', [
+      ...['server', 'type', 'zones', 'view'],
+    ]);
+    this.cacheMisses = registry.counter(
+      'coredns_cache_misses_total',
+      'The count of cache misses. Deprecated, derive misses from cache hits/requests counters.',
+      cache,
+    );
+    this.forwarded = registry.histogram(
+      'coredns_proxy_request_duration_seconds',
+      'Histogram of the time each request took.',
+      ['proxy_name', 'to', 'rcode'],
+      seconds,
+    );
+    this.plugins = registry.gauge(
+      'coredns_plugin_enabled',
+      'A metric that indicates whether a plugin is enabled on per server and zone basis.',
+      [...block, 'name'],
+    );
+    registry.counter('coredns_panics_total', 'A metrics that counts the number of panics.').with();
   }
-
-  /** Puts a duration in seconds into its bucket. */
-  observe(name: string, labels: Record<string, string>, seconds: number): void {
-    const series = this.#histograms.get(name) ?? new Map<string, number[]>();
-    this.#histograms.set(name, series);
-    const key = labelText(labels);
-    let buckets = series.get(key);
-    if (!buckets) series.set(key, (buckets = new Array<number>(bounds.length + 2).fill(0)));
-    const at = bounds.findIndex((bound) => seconds <= bound);
-    buckets[at < 0 ? bounds.length : at]!++;
-    buckets[bounds.length + 1]! += seconds;
-  }
-
   text(): string {
-    const lines: string[] = [];
-    for (const [name, series] of this.#counters) {
-      lines.push(`# TYPE ${name} counter`);
-      for (const [labels, value] of series) lines.push(`${name}${braces(labels)} ${value}`);
-    }
-    for (const [name, series] of this.#histograms) {
-      lines.push(`# TYPE ${name} histogram`);
-      for (const [labels, buckets] of series) {
-        let sum = 0;
-        for (const [i, bound] of [...bounds, '+Inf'].entries()) {
-          sum += buckets[i]!;
-          lines.push(`${name}_bucket${braces(labels, `le="${bound}"`)} ${sum}`);
-        }
-        lines.push(`${name}_sum${braces(labels)} ${buckets.at(-1)}`, `${name}_count${braces(labels)} ${sum}`);
-      }
-    }
-    return `${lines.join('\n')}\n`;
+    return this.registry.render();
   }
 }
-
-const bounds = Array.from({ length: 16 }, (_, i) => 0.00025 * 2 ** i);
-const labelText = (labels: Record<string, string>): string => {
-  let text = '';
-  for (const name in labels) text += `${text ? ',' : ''}${name}="${labels[name]!.replace(/["\\\n]/g, '_')}"`;
-  return text;
-};
-const braces = (...labels: string[]): string => {
-  const text = labels.filter(Boolean).join(',');
-  return text ? `{${text}}` : '';
-};

@@ -1,3 +1,4 @@
+import type { MetricRegistry } from '../machinery/metrics.ts';
 import { decode, headerBytes, MalformedError } from './codec/decode.ts';
 import { encode } from './codec/encode.ts';
 import { CorefileError, parseCorefile, type ServerBlock } from './corefile.ts';
@@ -12,6 +13,8 @@ export interface ServerOptions
   readonly corefile: string;
   /** Reads the Corefile again, for the `reload` plugin. */
   readonly readCorefile?: () => Promise<string>;
+  /** Where it counts; a registry of its own unless given. */
+  readonly metrics?: MetricRegistry;
   /** The plugins there are, in their order; ours unless given. */
   readonly plugins?: readonly PluginKind[];
 }
@@ -33,13 +36,14 @@ const maxDepth = 8;
  */
 export class Server implements AsyncDisposable {
   readonly #options: ServerOptions;
-  readonly metrics = new Metrics();
+  readonly metrics: Metrics;
   #blocks: readonly Block[] = [];
   #byZone: ReadonlyMap<string, Block> = new Map();
   #corefile: string;
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    this.metrics = new Metrics(options.metrics);
     this.#corefile = options.corefile;
     this.#use(this.#setUp(options.corefile));
   }

@@ -1,6 +1,7 @@
 import type { Client, Informers } from '../client/client.ts';
 import type { Clock, Random } from '../machinery/clock.ts';
 import type { Log } from '../machinery/log.ts';
+import type { MetricRegistry } from '../machinery/metrics.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import { defaultCorefile } from './default-corefile.ts';
 import type { Host } from './plugin.ts';
@@ -27,6 +28,8 @@ export interface DnsOptions {
   log: Log;
   trace: Tracer;
   sockets: DnsSockets;
+  /** Where questions are counted, where the Corefile has `prometheus`. */
+  metrics?: MetricRegistry;
   /** A Corefile, or a way to read one that may change (see the `reload` plugin). Unless given: defaultCorefile(). */
   corefile?: string | (() => Promise<string>);
   /** Where to listen. */

@@ -5,9 +5,11 @@ import { endpointSlices } from '../api/discovery/endpoint-slice.ts';
 import type { Client, Informers } from '../client/client.ts';
 import type { Clock, Random, Timer } from '../machinery/clock.ts';
 import type { Log } from '../machinery/log.ts';
+import { MetricRegistry } from '../machinery/metrics.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import type { Backend, BackendConfig, BackendFactory } from './backend.ts';
 import type { HealthServerFactory, ServiceHealth } from './health.ts';
+import { ProxyMetrics } from './metrics.ts';
 import { PodsInRules } from './pods-in-rules.ts';
 import { Routes } from './routes.ts';
 import type { ServiceMap } from './service-map.ts';
@@ -27,6 +29,8 @@ export interface KubeProxyOptions extends Partial<Omit<BackendConfig, 'log'>> {
   health?: HealthServerFactory;
   /** This node's pods; what its Node object says unless given. */
   podCIDR?: string;
+  /** Where it counts, if anywhere. */
+  metrics?: MetricRegistry;
   /** Milliseconds between one write and the next at least. */
   minSyncMs?: number;
   /** Milliseconds after which everything is written anew. */
@@ -35,8 +39,15 @@ export interface KubeProxyOptions extends Partial<Omit<BackendConfig, 'log'>> {
   checkMs?: number;
 }
 
+/** How it answers at /healthz (with `nodeEligible`) and /livez. */
+export interface ProxyHealth {
+  healthy: boolean;
+  body: string;
+}
+
 export interface KubeProxy extends AsyncDisposable {
   readonly backend: Backend;
+  health(path: 'healthz' | 'livez'): ProxyHealth;
   /** Resolves when what the caches hold now is in the rules. */
   synced(): Promise<void>;
   /** Removes all rules. Stop first: rules of a running proxy come back. */
@@ -52,6 +63,7 @@ const zoneLabel = 'topology.kubernetes.io/zone';
 export async function startKubeProxy(options: KubeProxyOptions): Promise<KubeProxy> {
   const { informers, clock, log, trace, nodeName } = options;
   const { minSyncMs = 50, fullSyncMs = 15 * 60_000, checkMs = 30_000 } = options;
+  const metrics = new ProxyMetrics(options.metrics ?? new MetricRegistry(), () => clock.now());
   const backend = await options.backend({
     ...options,
     prefix: options.prefix ?? 'KUBE-',
@@ -71,11 +83,17 @@ export async function startKubeProxy(options: KubeProxyOptions): Promise<KubePro
   const sync = async (): Promise<void> => {
     const change = routes.take();
     const full = wantsFull || isFullDue();
-    if (change.services.length === 0 && !full) return;
+    if (change.services.length === 0 && !full) {
+      metrics.nothingToDo();
+      return;
+    }
     const start = clock.now();
+    const written = metrics.begin();
     try {
       await backend.write(change.after, full);
+      written.done(full);
     } catch (error) {
+      written.failed(full);
       wantsFull = true;
       routes.revert(change);
       throw error;
@@ -95,7 +113,9 @@ export async function startKubeProxy(options: KubeProxyOptions): Promise<KubePro
     await health?.update(healthOf(change.after));
     if (!flowsLeft) return;
     flowsLeft = false;
+    const droppedFrom = clock.now();
     const dropped = await backend.dropStaleFlows(change.after);
+    metrics.flowsDropped(dropped, clock.now() - droppedFrom);
     if (dropped > 0) log.debug('flows of gone endpoints dropped', { dropped });
   };
   const loop = new SyncLoop({
@@ -105,19 +125,32 @@ export async function startKubeProxy(options: KubeProxyOptions): Promise<KubePro
 
   // Until all lists are in, a service may seem to have no endpoints: nothing is written.
   let begun = false;
+  const request = () => {
+    metrics.queued();
+    loop.request();
+  };
   const changed = () => {
-    if (begun) loop.request();
+    if (begun) request();
   };
   const readNode = (node: Node) => {
     const zone = node.metadata.labels?.[zoneLabel];
     if (routes.setNode({ name: nodeName, zone, podCIDR: options.podCIDR ?? node.spec?.podCIDR })) changed();
   };
-  const release = [routes.follow(changed), nodeCache.on({ add: readNode, update: readNode })];
+  const count = (what: 'services' | 'endpoints') => {
+    const one = () => metrics.changed(what);
+    return { add: one, update: one, delete: one };
+  };
+  const release = [
+    caches[0].on(count('services')),
+    caches[1].on(count('endpoints')),
+    routes.follow(changed),
+    nodeCache.on({ add: readNode, update: readNode }),
+  ];
   const ended = new AbortController();
   const initial = Promise.all([...caches, nodeCache].map((cache) => cache.whenSynced(ended.signal))).then(
     () => {
       begun = true;
-      loop.request();
+      request();
     },
     (error) => {
       if (!ended.signal.aborted) throw error;
@@ -131,7 +164,7 @@ export async function startKubeProxy(options: KubeProxyOptions): Promise<KubePro
         log.warn('rules are gone; writing them again');
       }
       wantsFull = true;
-      loop.request();
+      request();
     } catch (error) {
       log.warn('could not look at the rules', { error });
     }
@@ -139,6 +172,16 @@ export async function startKubeProxy(options: KubeProxyOptions): Promise<KubePro
 
   return {
     backend,
+    health(path) {
+      const nodeEligible = isEligible(nodeCache.get(nodeName));
+      const healthy = metrics.healthy && (path === 'livez' || nodeEligible);
+      metrics.asked(path, healthy ? 200 : 503);
+      const currentTime = new Date(clock.now()).toISOString();
+      const lastUpdated = healthy ? currentTime : new Date(metrics.lastUpdatedMs).toISOString();
+      const eligible = path === 'healthz' ? { nodeEligible } : {};
+      const status = { IPv4: { lastUpdated, healthy: metrics.healthy } };
+      return { healthy, body: JSON.stringify({ lastUpdated, currentTime, ...eligible, status }) };
+    },
     async synced() {
       await initial;
       await loop.idle();
@@ -175,6 +218,12 @@ function repeat(clock: Clock, everyMs: number, run: () => Promise<void>): { stop
     },
   };
 }
+
+/** Whether load balancers may send to the node: not while it is about to be removed. */
+const isEligible = (node: Node | undefined): boolean =>
+  node !== undefined &&
+  !node.metadata.deletionTimestamp &&
+  !node.spec?.taints?.some(({ key }) => key === 'ToBeDeletedByClusterAutoscaler');
 
 /** The services that want their health told, by health check port. */
 function healthOf(routes: ServiceMap): ServiceHealth[] {

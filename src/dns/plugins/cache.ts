@@ -1,5 +1,6 @@
 import { parseCount, parseDuration, unknownWord, zonesOf } from '../corefile.ts';
 import { type Message, type ResourceRecord, rcodes, reply, types } from '../message.ts';
+import { serverLabel } from '../metrics.ts';
 import { isWithin } from '../name.ts';
 import { type Answer, after, type Context, type PluginKind, type Request } from '../plugin.ts';
 
@@ -119,6 +120,13 @@ export const cache: PluginKind = {
       });
     };
 
+    const its = zones.join(',');
+    const requests = metrics.cacheRequests.with(serverLabel, its, '');
+    const misses = metrics.cacheMisses.with(serverLabel, its, '');
+    const hits = {
+      success: metrics.cacheHits.with(serverLabel, 'success', its, ''),
+      denial: metrics.cacheHits.with(serverLabel, 'denial', its, ''),
+    };
     return {
       name: 'cache',
       handle(request, next): Answer {
@@ -126,12 +134,14 @@ export const cache: PluginKind = {
         if (!zones.some((zone) => isWithin(name, zone))) return next(request);
         const key = `${type} ${message.edns?.dnssec ? 'd' : ''}${message.checkingDisabled ? 'c' : ''} ${name}`;
         const now = clock.now();
-        const entry = stores.success.get(key, now) ?? stores.denial.get(key, now);
+        requests.value++;
+        const success = stores.success.get(key, now);
+        const entry = success ?? stores.denial.get(key, now);
         if (entry) {
-          metrics.count('coredns_cache_hits_total');
+          hits[entry === success ? 'success' : 'denial'].value++;
           return aged(entry, request);
         }
-        metrics.count('coredns_cache_misses_total');
+        misses.value++;
         // Questions of the server to itself do not wait for others: two could wait for each other.
         const other = request.depth === 0 ? underWay.get(key) : undefined;
         if (other) {

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../../machinery/clock.ts';
 import { parseAddress } from '../address.ts';
 import { CorefileError, parseCount, unknownWord, zonesOf } from '../corefile.ts';
-import { type Message, query, rcodes, reply, types } from '../message.ts';
+import { type Message, query, rcodeName, rcodes, reply, types } from '../message.ts';
 import { isWithin } from '../name.ts';
 import type { Context, PluginKind, Upstream } from '../plugin.ts';
 
@@ -121,11 +121,14 @@ export const forward: PluginKind = {
         for (const resolver of inOrder()) {
           const timeoutMs = Math.min(2000, deadline - clock.now());
           if (timeoutMs <= 0 || ended.signal.aborted || round > 2) {
-            metrics.count('coredns_forward_unanswered_total');
             return reply(asked, { rcode: rcodes.SERVFAIL });
           }
           try {
+            const began = clock.now();
             const answer = await ask(resolver.at, message, timeoutMs);
+            const to = `${resolver.at.host}:${resolver.at.port}`;
+            const took = metrics.forwarded.with('forward', to, rcodeName(answer.rcode));
+            took.observe((clock.now() - began) / 1000);
             resolver.fails = 0;
             return { ...answer, id: asked.id, questions: asked.questions, edns: undefined };
           } catch (error) {

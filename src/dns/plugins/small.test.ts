@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readMetrics } from '../../testing/exposition.ts';
 import { classIN, query, rcodes, reply, types } from '../message.ts';
 import type { PluginKind } from '../plugin.ts';
 import {
@@ -69,10 +70,14 @@ test('health, ready, prometheus: over HTTP', async () => {
   await ask(server, 'a.');
   await ask(server, 'b.');
   const { body } = get('localhost:9153', '/metrics');
-  assert.match(body, /^coredns_dns_requests_total\{zone="\.",proto="udp",type="A"\} 2$/m);
-  assert.match(body, /^coredns_dns_responses_total\{zone="\.",rcode="NXDOMAIN"\} 1$/m);
-  assert.match(body, /^coredns_dns_request_duration_seconds_bucket\{zone="\.",le="\+Inf"\} 2$/m);
-  assert.match(body, /^coredns_dns_request_duration_seconds_count\{zone="\."\} 2$/m);
+  const metrics = readMetrics(body);
+  const block = { server: 'dns://:53', zone: '.', view: '' };
+  const asked = { ...block, proto: 'udp', family: '1', type: 'A' };
+  assert.equal(metrics.value('coredns_dns_requests_total', asked), 2);
+  assert.equal(metrics.value('coredns_dns_responses_total', { ...block, rcode: 'NXDOMAIN', plugin: '' }), 1);
+  assert.equal(metrics.value('coredns_dns_request_duration_seconds_bucket', { ...block, le: '+Inf' }), 2);
+  assert.equal(metrics.value('coredns_dns_request_duration_seconds_count', block), 2);
+  assert.equal(metrics.value('coredns_plugin_enabled', { ...block, name: 'prometheus' }), 1);
   await server[Symbol.asyncDispose]();
   assert.equal(at.served.size, 0);
 });

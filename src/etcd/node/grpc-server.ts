@@ -1,5 +1,4 @@
 import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
-import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -16,6 +15,7 @@ import { hashOf } from '../snapshot.ts';
 import { WatchStream } from '../watch-stream.ts';
 import type { Call } from './grpc/connection.ts';
 import { type Listener, listen } from './grpc/listen.ts';
+import { type CallCounts, EtcdMetrics, plainHttp } from './metrics.ts';
 import { saveSnapshot } from './snapshot-file.ts';
 
 export interface EtcdServerConfig {
@@ -24,6 +24,10 @@ export interface EtcdServerConfig {
   urls: string[];
   /** PEM. With `clientCA`, only clients whose certificate it has signed are let in. */
   tls?: { cert: Buffer; key: Buffer; clientCA?: Buffer };
+  /** Where nothing but metrics and health is told: `http://…`, or `https://…` with `tls`. */
+  metricsUrls?: string[];
+  /** What the process has to say among the metrics. */
+  ofProcess?: () => string;
   clock: Clock;
   random: () => number;
   log: Log;
@@ -53,6 +57,7 @@ export async function startEtcdServer(config: EtcdServerConfig): Promise<EtcdSer
   const now = () => header(store.revision);
   const leases = new Leases(store, config);
   const urls: string[] = [];
+  const metrics = new EtcdMetrics(store, apiVersion);
 
   const unary: Record<string, (request: any) => Promise<object>> = {
     ...kvService(store, header, leases.has),
@@ -154,26 +159,44 @@ export async function startEtcdServer(config: EtcdServerConfig): Promise<EtcdSer
   const methods = new Map<string, (call: Call) => void>();
   for (const [name, [service, request, response]] of Object.entries(etcdMethods)) {
     const path = `/etcdserverpb.${service}/${name}`;
-    const answer = unary[name];
-    if (answer) methods.set(path, answering(name, request, response, answer, log));
-    else methods.set(path, streams[name]!);
+    const answer = unary[name] as (typeof unary)[string] | undefined;
+    const type = answer ? 'unary' : name === 'Snapshot' ? 'server_stream' : 'bidi_stream';
+    const counts = metrics.callsOf(`etcdserverpb.${service}`, name, type);
+    const stream = streams[name];
+    if (answer) methods.set(path, answering(name, request, response, answer, log, counts));
+    else
+      methods.set(path, (call) => {
+        counts.started.value++;
+        stream!(call);
+      });
   }
   methods.set(
     '/grpc.health.v1.Health/Check',
-    answering('Check', 'HealthCheckRequest', 'HealthCheckResponse', async () => ({ status: 1 }), log),
+    answering(
+      ...(['Check', 'HealthCheckRequest', 'HealthCheckResponse'] as const),
+      async () => ({ status: 1 }),
+      log,
+      metrics.callsOf('grpc.health.v1.Health', 'Check', 'unary'),
+    ),
   );
 
   const listeners: Listener[] = [];
+  const metricsListeners: Listener[] = [];
   const close = async () => {
     leases.close();
     // Watches do not end by themselves.
-    await Promise.all(listeners.map((one) => one.close(200)));
+    await Promise.all([...listeners, ...metricsListeners].map((one) => one.close(200)));
   };
+  const versions = { etcdserver: apiVersion, etcdcluster: clusterVersion };
+  const http = plainHttp(metrics, versions, config.ofProcess ?? (() => ''));
+  const { tls, metricsUrls = [] } = config;
   try {
     for (const url of config.urls)
-      listeners.push(
-        await listen({ url, tls: config.tls, route: (path) => methods.get(path), http: plainHttp(store) }),
-      );
+      listeners.push(await listen({ url, tls, route: (path) => methods.get(path), http }));
+    // Whoever monitors it has no certificate of a client.
+    const open = tls && { cert: tls.cert, key: tls.key };
+    for (const url of metricsUrls)
+      metricsListeners.push(await listen({ url, tls: open, route: () => undefined, http }));
   } catch (error) {
     await close();
     throw error;
@@ -188,13 +211,22 @@ const largestRequest = 1.5 * 1024 * 1024;
 
 /** A call of one request and one answer. */
 const answering =
-  (name: string, request: Name, response: Name, handle: (request: any) => Promise<object>, log: Log) =>
+  (
+    name: string,
+    request: Name,
+    response: Name,
+    handle: (request: any) => Promise<object>,
+    log: Log,
+    counts: CallCounts,
+  ) =>
   (call: Call): void => {
     const refuse = (error: unknown) => {
       const refused = toEtcdError(error);
       if (refused !== error) log.warn('a request failed', { method: name, error: String(error) });
+      counts.failed(refused.code);
       call.end(refused.code, refused.message);
     };
+    counts.started.value++;
     call.onMessage = (message) => {
       if (message.length > largestRequest)
         return refuse(new EtcdError(code.invalidArgument, 'request is too large'));
@@ -204,39 +236,11 @@ const answering =
       } catch (error) {
         return call.end(code.internal, `the request is malformed: ${(error as Error).message}`);
       }
-      handle(read).then((answer) => call.answer(etcdCodec.encode(response, answer as never)), refuse);
+      handle(read).then((answer) => {
+        counts.ok.value++;
+        call.answer(etcdCodec.encode(response, answer as never));
+      }, refuse);
     };
-  };
-
-/** What etcd tells beside gRPC, on the same port. */
-const plainHttp =
-  (store: MvccStore): RequestListener =>
-  (request, response) => {
-    const json = (body: object) => {
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify(body));
-    };
-    const path = request.url?.split('?')[0];
-    if (path === '/health') json({ health: 'true', reason: '' });
-    else if (path === '/version') json({ etcdserver: apiVersion, etcdcluster: clusterVersion });
-    else if (path === '/metrics') {
-      const { keys, bytes, inUse } = store.stats();
-      response.setHeader('content-type', 'text/plain; version=0.0.4');
-      const lines = {
-        etcd_server_has_leader: 1,
-        etcd_debugging_mvcc_keys_total: keys,
-        etcd_debugging_mvcc_current_revision: store.revision,
-        etcd_debugging_mvcc_compact_revision: store.compactRevision,
-        etcd_mvcc_db_total_size_in_bytes: bytes,
-        etcd_mvcc_db_total_size_in_use_in_bytes: inUse,
-      };
-      for (const [metric, value] of Object.entries(lines))
-        response.write(`# TYPE ${metric} gauge\n${metric} ${value}\n`);
-      response.end();
-    } else {
-      response.statusCode = 404;
-      response.end('404 page not found\n');
-    }
   };
 
 /** The file in parts, its SHA-256 at the end, as etcd's clients expect it. */
