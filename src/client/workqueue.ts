@@ -52,6 +52,10 @@ export class WorkQueue {
     this.#capacity = options.capacity ?? 1_000_000;
     this.#onRoom = options.onRoom;
     this.#metrics = options.metrics;
+    this.#metrics?.watch(
+      () => [...this.#inFlight].map((key) => this.#since.get(key) ?? this.#clock.now()),
+      () => this.#clock.now(),
+    );
   }
 
   /** Keys ready now. */

@@ -6,6 +6,7 @@ import type { MetricRegistry } from '../machinery/metrics.ts';
 import type { Tracer } from '../machinery/trace.ts';
 import type { Config } from './config.ts';
 import { controllers } from './controllers/index.ts';
+import { countOutcomes } from './metrics.ts';
 import { WriteBarrier } from './runtime/write-barrier.ts';
 
 export interface ControllerManagerOptions extends Config {
@@ -43,6 +44,7 @@ export async function startControllerManager(options: ControllerManagerOptions):
   }
   const barrier = new WriteBarrier(informers, clock);
   const running: AsyncDisposable[] = [];
+  const names = new Set<string>();
   for (const controller of controllers.filter((c) => isWanted(c.name, wanted))) {
     const its = config.clientFor?.(controller.name) ?? client;
     const recorder = (component: string) => createEventRecorder({ client: its, clock, log, component });
@@ -51,11 +53,14 @@ export async function startControllerManager(options: ControllerManagerOptions):
       ...(metrics ? { metrics } : {}),
     };
     running.push(await controller.start(environment));
+    names.add(controller.name);
   }
+  const stopCounting = metrics ? countOutcomes(names, { informers, registry: metrics, clock }) : undefined;
   log.debug('controllers started', { count: running.length });
   return {
     async [Symbol.asyncDispose]() {
       barrier.close();
+      stopCounting?.();
       await Promise.all(running.map((r) => r[Symbol.asyncDispose]()));
     },
   };

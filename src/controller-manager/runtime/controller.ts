@@ -3,6 +3,7 @@ import { WorkQueue } from '../../client/workqueue.ts';
 import { type Kind, resourceName } from '../../machinery/kind.ts';
 import type { Log } from '../../machinery/log.ts';
 import { controllerOf, type KubeObject, keyOf, splitKey } from '../../machinery/meta.ts';
+import type { MetricRegistry } from '../../machinery/metrics.ts';
 import { isConflict, TerminalError } from '../../machinery/status.ts';
 import type { Action } from './actions.ts';
 import { apply } from './apply.ts';
@@ -25,6 +26,9 @@ export const watch = <W extends KubeObject>(kind: Kind<W>, keys: Watch<W>['keys'
   keys,
 });
 
+/** An object was looked at, and this was done, or failed. */
+export type CountSync<T> = (object: T, actions: readonly Action[], tookMs: number, failed: boolean) => void;
+
 export interface ControllerRules<T extends KubeObject, O> {
   name: string;
   /** Who events come from; `<name>-controller` unless told. */
@@ -40,6 +44,8 @@ export interface ControllerRules<T extends KubeObject, O> {
   /** More indexes: informers are shared, so names must be unique to the controller. */
   indexes?: (environment: Environment) => void;
   workers?: number;
+  /** What else is counted of each look at an object, where anything is. */
+  counts?: (metrics: MetricRegistry) => CountSync<T>;
   /** Records `<kind> seen` once for each generation of the object. */
   traced?: boolean;
   /** Reads caches. */
@@ -66,6 +72,7 @@ class Running<T extends KubeObject, O> implements AsyncDisposable {
   readonly #workers: Promise<void>[];
   readonly #held = new Set<Promise<void>>();
   readonly #events;
+  readonly #count: CountSync<T> | undefined;
 
   constructor(rules: ControllerRules<T, O>, environment: Environment) {
     this.#rules = rules;
@@ -79,6 +86,7 @@ class Running<T extends KubeObject, O> implements AsyncDisposable {
       onRoom: () => this.#all(),
       ...(metrics ? { metrics: queueMetrics(metrics, rules.name) } : {}),
     });
+    this.#count = metrics && rules.counts?.(metrics);
     this.#wire();
     this.#workers = Array.from({ length: rules.workers ?? 8 }, () => this.#work());
   }
@@ -177,9 +185,12 @@ class Running<T extends KubeObject, O> implements AsyncDisposable {
     }
     const object: KubeObject = known ?? { metadata: splitKey(key) };
     let holds: Promise<void>[] = [];
+    const began = clock.now();
+    let actions: Action[] = [];
+    let failed = true;
     try {
       if (known) this.#traceSeen(known);
-      const actions = known
+      actions = known
         ? reconcile(known, observe(known, this.#cache, this.#env), clock.now(), this.#env)
         : gone!(key, this.#cache, this.#env);
       const applied = await apply(actions, {
@@ -196,9 +207,11 @@ class Running<T extends KubeObject, O> implements AsyncDisposable {
         this.#queue.addAfter(key, Math.max(1, applied.requeueAfterMs));
       if (applied.errors[0]) throw applied.errors[0];
       this.#queue.forget(key);
+      failed = false;
     } catch (error) {
       this.#failed(key, error);
     }
+    if (known) this.#count?.(known, actions, clock.now() - began, failed);
     return holds;
   }
 

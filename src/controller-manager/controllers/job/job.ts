@@ -12,6 +12,7 @@ import { claim } from '../ownership.ts';
 import { compact } from '../pod-state.ts';
 import { formatIndexes } from './indexes.ts';
 import { manage, removals } from './manage.ts';
+import { countSyncs } from './metrics.ts';
 import { isFailed, isIndexed, isTracked, trackingFinalizer } from './pods.ts';
 import { failureVerdict, successMessage } from './policies.ts';
 import { Tally } from './tally.ts';
@@ -30,6 +31,7 @@ export const jobController = controller<Job, Observed>({
   owns: [pods],
   adopts: (job, pod) => labelSelectorMatches(job.spec.selector, pod.metadata.labels),
   traced: true,
+  counts: countSyncs,
   indexes: ({ informers }) =>
     informers(pods).index(byJobKey, (pod) => {
       const owner = isTracked(pod) ? controllerOf(pod) : undefined;
