@@ -132,6 +132,7 @@ export async function startApi(options: ApiOptions): Promise<ApiService> {
           clientCA,
           proxyCA: requestHeader.ca,
           handle: answer,
+          onHandshakeError: () => server.metrics.requests.handshakeFailed(),
           upgrade: options.upgrade,
         }),
       );

@@ -50,6 +50,7 @@ export async function startNodeServices(options: NodeServicesOptions): Promise<N
   const backend: BackendFactory = network ? iptables() : simulated;
   const proxy: KubeProxy = await startKubeProxy({
     ...common,
+    metrics: api.server.metrics.registry,
     log: log.child({ component: 'kube-proxy' }),
     client: api.clientFor('system:kube-proxy', ['system:node-proxier']),
     nodeName,
@@ -64,6 +65,7 @@ export async function startNodeServices(options: NodeServicesOptions): Promise<N
   const host = network?.nodeIP ?? '127.0.0.1';
   const dns: DnsServer = await startDns({
     ...common,
+    metrics: api.server.metrics.registry,
     log: log.child({ component: 'dns' }),
     client: api.clientFor('system:serviceaccount:kube-system:coredns', []),
     addresses: [{ host, port: 0 }],

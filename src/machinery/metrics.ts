@@ -157,6 +157,10 @@ export class MetricRegistry {
   ): Family<M> {
     return this.#add(name, 'histogram', help, labels, stability, make);
   }
+  /** Of each metric, the level of its stability. */
+  *stabilities(): Iterable<Stability> {
+    for (const { help } of this.#families.values()) yield help.slice(1, help.indexOf(']')) as Stability;
+  }
   /** Called before each rendering: sets what is only worked out then. */
   beforeRender(collect: Collector): void {
     this.#collectors.push(collect);

@@ -25,7 +25,7 @@ export const admissionChain = (registry: Registry, observeWebhook: Observe = () 
     serviceAccount(caches, random),
     nodeRestriction(caches),
     taintNodesByCondition,
-    podSecurity(caches),
+    podSecurity(caches, registry.metrics.podSecurity),
     priority(caches),
     defaultTolerationSeconds,
     defaultStorageClass(caches),

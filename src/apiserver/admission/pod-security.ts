@@ -6,6 +6,7 @@ import { equal } from '../../machinery/meta.ts';
 import { type FieldError, field, forbidden, invalid } from '../../machinery/status.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { Admission } from '../context.ts';
+import type { PodSecurityMetrics } from '../metrics/policy-metrics.ts';
 import type { AdmissionPlugin } from '../registry/registry.ts';
 import { type Level, podSecurityViolations } from './pod-security-checks.ts';
 
@@ -32,7 +33,7 @@ const resourceOf = ({ context: { served } }: Admission): string =>
  * Holds pods to the level that their namespace's labels state: `enforce` refuses, `warn` warns; what makes pods is only
  * warned of. `audit` is accepted, and has no effect here. Source: "Pod Security Admission".
  */
-export const podSecurity = (caches: Caches): AdmissionPlugin => ({
+export const podSecurity = (caches: Caches, metrics: PodSecurityMetrics): AdmissionPlugin => ({
   name: 'PodSecurity',
   on: (admission) => {
     const { operation, subresource } = admission;
@@ -53,15 +54,20 @@ export const podSecurity = (caches: Caches): AdmissionPlugin => ({
       const at = labels?.[`${prefix}enforce-version`] ?? 'latest';
       told[`${prefix}enforce-policy`] = `${levelOf(enforced)}:${at}`;
     }
-    if (!labels || !modes.some((mode) => labels[prefix + mode])) return;
+    if (!labels || !modes.some((mode) => labels[prefix + mode])) {
+      if (resource === 'pods') metrics.evaluated(admission, 'allow', 'enforce', 'privileged', 'latest');
+      return;
+    }
     const { pod, old } = podsOf(admission, resource);
     if (!pod?.spec || (old && sameForSecurity(pod, old))) return;
-    const verdict = (mode: string) => {
+    const verdict = (mode: (typeof modes)[number]) => {
       const level = levelOf(labels[prefix + mode]);
       const found = podSecurityViolations(level, pod.metadata ?? {}, pod.spec!);
-      return found.length
-        ? `violate PodSecurity "${level}:${labels[`${prefix}${mode}-version`] ?? 'latest'}": ${found.join(', ')}`
-        : undefined;
+      const at = labels[`${prefix}${mode}-version`] ?? 'latest';
+      // Of what is only told, only what is told counts.
+      if (found.length || mode === 'enforce')
+        metrics.evaluated(admission, found.length ? 'deny' : 'allow', mode, level, at);
+      return found.length ? `violate PodSecurity "${level}:${at}": ${found.join(', ')}` : undefined;
     };
     const audited = labels[`${prefix}audit`] && verdict('audit');
     if (audited) told[`${prefix}audit-violations`] = `would ${audited}`;

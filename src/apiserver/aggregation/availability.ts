@@ -71,6 +71,7 @@ export function followAvailability(options: AvailabilityOptions): () => void {
       const { metadata, spec } = object as unknown as APIService;
       if (deleted) unavailable.remove(metadata.name!);
       else if (spec.service || previous?.object.spec.service) queue.add(metadata.name!);
+      else unavailable.with(metadata.name!).set(0);
     }),
     follow(services, (object) => object.metadata.name),
     follow(endpointSlices, (object) => object.metadata.labels?.['kubernetes.io/service-name']),
@@ -105,6 +106,9 @@ export function followAvailability(options: AvailabilityOptions): () => void {
       queue.done(name);
     }
   }
+  // What is served here is always available.
+  for (const { object } of cache.entries.values())
+    if (!object.spec.service) unavailable.with(object.metadata.name!).set(0);
   for (const { metadata } of remotes.services) queue.add(metadata.name!);
   for (let i = 0; i < workers; i++) void work();
   return () => {

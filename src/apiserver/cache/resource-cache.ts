@@ -85,6 +85,8 @@ export class ResourceCache {
   readonly #changedInRead = new Set<Set<string>>();
   /** The revision of the newest change. */
   changed = 0;
+  /** For metrics: events of the store; lists, what was looked at for them, and what they showed. */
+  readonly counts = { events: 0, lists: 0, fetched: 0, returned: 0 };
 
   readonly #joined = new Map<string, { changed: number; bytes: WeakRef<Uint8Array> }>();
 
@@ -191,6 +193,7 @@ export class ResourceCache {
   }
 
   apply({ type, kv }: StoreEvent): void {
+    this.counts.events++;
     for (const changed of this.#changedInRead) changed.add(kv.key);
     const previous = this.entries.get(kv.key);
     let entry: Entry;
@@ -253,6 +256,10 @@ export class ResourceCache {
       });
   }
 
+  /** How many events are kept. */
+  get capacity(): number {
+    return this.#capacity;
+  }
   get watchers(): number {
     return this.#watchers.size;
   }

@@ -17,7 +17,12 @@ export async function authenticate(server: ApiServer, exchange: Exchange): Promi
   if (proxied) return authenticated(proxied);
   // A proxy's certificate is good for nothing else.
   if (exchange.proxyName !== undefined && !certificate) throw unauthorized();
-  if (certificate) return authenticated(certificate);
+  if (certificate) {
+    const { certificateEndsMs } = exchange;
+    if (certificateEndsMs !== undefined)
+      server.metrics.requests.certificateLeft(certificateEndsMs - server.registry.clock.now());
+    return authenticated(certificate);
+  }
   const authorization = exchange.header('authorization');
   const token = authorization && /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
   if (!token) {

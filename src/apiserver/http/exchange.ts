@@ -17,6 +17,8 @@ export interface Exchange {
   bodyStream(): AsyncIterable<Uint8Array>;
   /** Who the verified client certificate names, if one was given. */
   certificate: User | undefined;
+  /** Until when it holds, in milliseconds since 1970. */
+  certificateEndsMs?: number | undefined;
   /** The common name on a verified certificate of a front proxy: its headers may say who asks. */
   proxyName?: string | undefined;
   /** A certificate was given that we do not trust. */

@@ -5,7 +5,7 @@ import { mergeDocuments } from '../aggregation/openapi-documents.ts';
 import type { ApiServer } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { PathHandler } from './handler.ts';
-import { version } from './paths.ts';
+import { version } from './version.ts';
 
 /** Clients ask with an `@`, which a media type cannot have: the answer says it with a dot. */
 const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';

@@ -1,5 +1,6 @@
 // What is counted of policies and of match conditions, by upstream's names. Source: "Kubernetes Metrics Reference".
 import type { MetricRegistry } from '../../machinery/metrics.ts';
+import type { Admission } from '../context.ts';
 
 /** Why a request was refused or a policy could not be followed; a policy that was simply broken counts as `invalid_error`. */
 export type PolicyError = 'no_error' | 'compile_error' | 'out_of_budget' | 'invalid_error';
@@ -101,5 +102,39 @@ export class ConditionMetrics {
     this.#seconds.with(name, kind, type, operation).observe(tookMs / 1000);
     if (errors) this.#errors.with(name, kind, type, operation).inc(errors);
     if (excluded && kind === 'webhook') this.#exclusions.with(name, kind, type, operation).inc();
+  }
+}
+
+/** What the pod security standards said of pods, and of what makes pods. */
+export class PodSecurityMetrics {
+  readonly #evaluations;
+
+  constructor(registry: MetricRegistry) {
+    this.#evaluations = registry.counter(
+      'pod_security_evaluations_total',
+      'Number of policy evaluations that occurred, not counting ignored or exempt requests.',
+      [
+        ...['decision', 'policy_level', 'policy_version', 'mode', 'request_operation', 'resource'],
+        'subresource',
+      ],
+    );
+  }
+  evaluated(
+    { operation, subresource = '', context }: Pick<Admission, 'operation' | 'subresource' | 'context'>,
+    decision: 'allow' | 'deny',
+    mode: 'enforce' | 'warn' | 'audit',
+    level: string,
+    version: string,
+  ): void {
+    const resource = context.served.kind.plural === 'pods' ? 'pod' : 'controller';
+    // Versions are what people write: of those to come, there is no end.
+    const shown = /^v1\.([12]?\d|3[0-6])$/.test(version)
+      ? version
+      : version === 'latest'
+        ? version
+        : 'future';
+    this.#evaluations
+      .with(decision, level, shown, mode, operation.toLowerCase(), resource, subresource)
+      .inc();
   }
 }

@@ -12,6 +12,11 @@ import type { Context } from '../context.ts';
 const durations = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
+const [hour, day] = [3600, 86_400];
+const certificateBounds = [
+  ...[0, hour / 2, hour, 2 * hour, 6 * hour, 12 * hour],
+  ...[1, 2, 4, 7, 30, 90, 180, 360].map((days) => days * day),
+];
 const sliDurations = durations.slice(2);
 const resourceLabels = ['group', 'version', 'resource', 'subresource', 'scope', 'component'];
 
@@ -75,12 +80,28 @@ export class RequestMetrics {
   /** By kind, then by verb, subresource, scope and dry run. */
   readonly #series = new WeakMap<Kind<any>, Map<string, Series>>();
   readonly #paths = new Map<string, Series>();
+  readonly #certificates: Histogram;
+  readonly #handshakes: Counter;
   readonly inFlight = { readOnly: new Peak(), mutating: new Peak() };
   readonly inQueue = { readOnly: new Peak(), mutating: new Peak() };
 
   constructor(registry: MetricRegistry, now: () => number) {
     const made = families(registry);
     this.#families = made;
+    this.#certificates = registry
+      .histogram(
+        'apiserver_client_certificate_expiration_seconds',
+        'Distribution of the remaining lifetime on the certificate used to authenticate a request.',
+        [],
+        certificateBounds,
+      )
+      .with();
+    this.#handshakes = registry
+      .counter(
+        'apiserver_tls_handshake_errors_total',
+        "Number of requests dropped with 'TLS handshake error from' error",
+      )
+      .with();
     registry.beforeRender(() => {
       for (const kind of ['readOnly', 'mutating'] as const) {
         made.inFlight.with(kind).set(this.inFlight[kind].lately(now()));
@@ -189,6 +210,13 @@ export class RequestMetrics {
     this.#families.authentications.with(result).value++;
     this.#families.authenticationDuration.with(result).observe(tookMs / 1000);
     if (result === 'success') this.#families.users.with('other').value++;
+  }
+  /** A client showed a certificate that holds for so long. */
+  certificateLeft(ms: number): void {
+    this.#certificates.observe(ms / 1000);
+  }
+  handshakeFailed(): void {
+    this.#handshakes.value++;
   }
   authorized(result: 'allowed' | 'denied', tookMs: number): void {
     this.#families.authorizations.with(result).value++;

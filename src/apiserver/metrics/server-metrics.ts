@@ -3,6 +3,7 @@ import { MetricRegistry } from '../../machinery/metrics.ts';
 import type { Store } from '../../machinery/store.ts';
 import type { Caches } from '../cache/caches.ts';
 import type { Scheme } from '../scheme.ts';
+import { buildInfo } from './build-info.ts';
 import { RequestMetrics } from './request-metrics.ts';
 import { WriteMetrics } from './write-metrics.ts';
 
@@ -15,14 +16,7 @@ export class ServerMetrics {
   constructor(clock: Clock) {
     this.requests = new RequestMetrics(this.registry, () => clock.now());
     this.writes = new WriteMetrics(this.registry, () => clock.now());
-    this.registry
-      .gauge(
-        'kubernetes_build_info',
-        "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
-        ['major', 'minor', 'git_version', 'platform'],
-      )
-      .with('1', '36', 'v1.36.2', 'linux/amd64')
-      .set(1);
+    buildInfo(this.registry);
   }
 
   /** What the store and the caches hold, looked up for each rendering. */
@@ -58,8 +52,48 @@ export class ServerMetrics {
     );
     const keys = registry.gauge('etcd_debugging_mvcc_keys_total', 'Total number of keys.');
     const revision = registry.gauge('etcd_debugging_mvcc_current_revision', 'The current revision of store.');
+    const counter = (name: string, help: string, stability: 'ALPHA' | 'BETA' = 'ALPHA') =>
+      registry.counter(name, help, byResource, stability);
+    const stored = counter(
+      'apiserver_storage_events_received_total',
+      'Number of etcd events received split by kind.',
+      'BETA',
+    );
+    const received = counter(
+      'apiserver_watch_cache_events_received_total',
+      'Counter of events received in watch cache broken by resource type.',
+    );
+    const dispatched = counter(
+      'apiserver_watch_cache_events_dispatched_total',
+      'Counter of events dispatched in watch cache broken by resource type.',
+    );
+    const initialized = counter(
+      'apiserver_watch_cache_initializations_total',
+      'Counter of watch cache initializations broken by resource type.',
+    );
+    const capacity = registry.gauge(
+      'watch_cache_capacity',
+      'Total capacity of watch cache broken by resource type.',
+      byResource,
+    );
+    const byIndex = ['group', 'index', 'resource'];
+    const lists = registry.counter(
+      'apiserver_cache_list_total',
+      'Number of LIST requests served from watch cache',
+      byIndex,
+    );
+    const fetched = registry.counter(
+      'apiserver_cache_list_fetched_objects_total',
+      'Number of objects read from watch cache in the course of serving a LIST request',
+      byIndex,
+    );
+    const returned = counter(
+      'apiserver_cache_list_returned_objects_total',
+      'Number of objects returned for a LIST request from watch cache',
+    );
+    const all = [objects, resources, watchers, versions, stored, received, dispatched, initialized];
     registry.beforeRender(() => {
-      for (const family of [objects, resources, watchers, versions]) family.clear();
+      for (const family of [...all, capacity, lists, fetched, returned]) family.clear();
       for (const { kind, storage, custom } of scheme.all()) {
         const cache = kind === storage || custom ? caches.of(storage, custom) : undefined;
         if (!cache || kind.version !== storage.version) continue;
@@ -67,12 +101,33 @@ export class ServerMetrics {
         objects.with(group ? `${plural}.${group}` : plural).set(cache.entries.size);
         resources.with(group, plural).set(cache.entries.size);
         versions.with(group, plural).set(cache.changed % 1e15);
+        const { counts } = cache;
+        for (const family of [stored, received, dispatched]) family.with(group, plural).inc(counts.events);
+        initialized.with(group, plural).inc();
+        capacity.with(group, plural).set(cache.capacity);
+        if (counts.lists) {
+          lists.with(group, '', plural).inc(counts.lists);
+          fetched.with(group, '', plural).inc(counts.fetched);
+          returned.with(group, plural).inc(counts.returned);
+        }
         if (cache.watchers) watchers.with(group, version, kind.kind).set(cache.watchers);
       }
       const stats = store.stats();
       size.with('etcd').set(stats.bytes);
       keys.with().set(stats.keys);
       revision.with().set(store.revision);
+    });
+    const registered = registry.counter(
+      'registered_metrics_total',
+      'The count of registered metrics broken by stability level and deprecation version.',
+      ['stability_level', 'deprecated_version'],
+      'BETA',
+    );
+    registry.counter('hidden_metrics_total', 'The count of hidden metrics.', [], 'BETA').with();
+    registry.counter('disabled_metrics_total', 'The count of disabled metrics.', [], 'BETA').with();
+    registry.beforeRender(() => {
+      registered.clear();
+      for (const level of registry.stabilities()) registered.with(level, '').inc();
     });
   }
 }

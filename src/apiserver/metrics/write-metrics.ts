@@ -2,7 +2,7 @@ import type { Kind } from '../../machinery/kind.ts';
 import type { Histogram, MetricRegistry } from '../../machinery/metrics.ts';
 import type { Summary } from '../../machinery/summary.ts';
 import { CustomMetrics } from './custom-metrics.ts';
-import { ConditionMetrics, PolicyMetrics } from './policy-metrics.ts';
+import { ConditionMetrics, PodSecurityMetrics, PolicyMetrics } from './policy-metrics.ts';
 
 const stepBounds = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
 const storeBounds = [
@@ -24,6 +24,7 @@ export class WriteMetrics {
   readonly policies: PolicyMetrics;
   readonly conditions: ConditionMetrics;
   readonly custom: CustomMetrics;
+  readonly podSecurity: PodSecurityMetrics;
   readonly #step;
   readonly #lately;
   readonly #now: () => number;
@@ -39,6 +40,7 @@ export class WriteMetrics {
     this.policies = new PolicyMetrics(registry);
     this.conditions = new ConditionMetrics(registry);
     this.custom = new CustomMetrics(registry);
+    this.podSecurity = new PodSecurityMetrics(registry);
     this.#step = registry.histogram(
       'apiserver_admission_step_admission_duration_seconds',
       'Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).',

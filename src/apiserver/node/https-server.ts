@@ -28,6 +28,8 @@ export interface HttpsOptions {
   /** PEM: the authority of proxies that say for whom they ask. */
   proxyCA?: string;
   handle(exchange: Exchange): Promise<void>;
+  /** Told of each connection that came to nothing. */
+  onHandshakeError?(): void;
   /** Connections that ask to become something else: WebSocket, SPDY. */
   upgrade(exchange: Exchange, request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>;
 }
@@ -87,7 +89,10 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
   });
-  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  server.on('tlsClientError', (_error, socket) => {
+    options.onHandshakeError?.();
+    socket.destroy();
+  });
   server.on('sessionError', () => {});
   server.on('request', (request, response) => {
     request.on('error', () => {});
@@ -150,6 +155,8 @@ const authoritiesOf = (pem: string): X509Certificate[] =>
 /** Whom a connection's certificate names. */
 interface Peer {
   user?: User;
+  /** Until when the certificate holds. */
+  endsMs?: number;
   proxyName?: string;
   bad: boolean;
 }
@@ -172,8 +179,10 @@ function peerOf(socket: unknown, trusted: Trusted): Peer {
 function identified(certificate: X509Certificate, authorized: boolean, trusted: Trusted): Peer {
   const { name, groups } = parseSubject(certificate);
   if (!authorized || !name) return { bad: true };
-  if (!trusted.proxies.length) return { user: { name, groups }, bad: false };
+  const endsMs = Date.parse(certificate.validTo);
+  if (!trusted.proxies.length) return { user: { name, groups }, endsMs, bad: false };
   return {
+    endsMs,
     ...(isIssuedBy(certificate, trusted.clients) ? { user: { name, groups } } : {}),
     ...(isIssuedBy(certificate, trusted.proxies) ? { proxyName: name } : {}),
     bad: false,
@@ -213,6 +222,7 @@ type Known =
   | 'header'
   | 'headers'
   | 'certificate'
+  | 'certificateEndsMs'
   | 'proxyName'
   | 'badCertificate'
   | 'remote';
@@ -220,7 +230,7 @@ type Known =
 function base(request: Request, socket: any, trusted: Trusted): Pick<Exchange, Known> {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
-  const { user, proxyName, bad } = peerOf(socket, trusted);
+  const { user, proxyName, bad, endsMs } = peerOf(socket, trusted);
   return {
     method: request.method ?? 'GET',
     path: mark < 0 ? url : url.slice(0, mark),
@@ -232,6 +242,7 @@ function base(request: Request, socket: any, trusted: Trusted): Pick<Exchange, K
     },
     headers: () => request.headers,
     certificate: user,
+    certificateEndsMs: endsMs,
     proxyName,
     badCertificate: bad,
     remote: socket?.remoteAddress ?? '',

@@ -109,9 +109,11 @@ export async function list(cache: ResourceCache, store: Store, context: Context)
   const source = view && accepts ? await view.entries(await whole(found.entries)) : found.entries;
 
   const entries: Entry[] = [];
+  let fetched = 0;
   let remaining = 0;
   let more = false;
   const take = (entry: Entry): boolean => {
+    fetched++;
     if (accepts && !accepts(entry.object)) return true;
     if (!limit || entries.length < limit) {
       entries.push(entry);
@@ -124,6 +126,10 @@ export async function list(cache: ResourceCache, store: Store, context: Context)
   if (Symbol.asyncIterator in source) {
     for await (const entry of source) if (!take(entry)) break;
   } else for (const entry of source) if (!take(entry)) break;
+  const { counts } = cache;
+  counts.lists++;
+  counts.fetched += fetched;
+  counts.returned += entries.length;
   const shown = view && !accepts ? await view.entries(entries) : entries;
   const all = !limit && !accepts && !view && !options.continue && !(Symbol.asyncIterator in source);
   if (!more) return { entries: shown, revision, ...(all ? { joined: cache.joined(prefix) } : {}) };

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Health, HealthPath } from '../../apiserver/health/health.ts';
+import { buildInfo } from '../../apiserver/metrics/build-info.ts';
 import { contentType, processText } from '../../apiserver/metrics/paths.ts';
 import { type Asker, anonymous, type Delegated } from '../../client/delegated.ts';
 import type { Log } from '../../machinery/log.ts';
@@ -52,15 +53,7 @@ const unknownMs = 3000;
 /** The registry of a component, with what every component tells. */
 export function componentMetrics(): MetricRegistry {
   const registry = new MetricRegistry();
-  registry
-    .gauge(
-      'kubernetes_build_info',
-      "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
-      ['major', 'minor', 'git_version', 'platform'],
-      'BETA',
-    )
-    .with('1', '36', 'v1.36.2', `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`)
-    .set(1);
+  buildInfo(registry);
   return registry;
 }
 
