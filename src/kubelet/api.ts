@@ -13,6 +13,12 @@ export interface StreamOptions {
   tty?: boolean;
 }
 
+export interface ImageVolumeCounts {
+  requested: number;
+  mounted: number;
+  failed: number;
+}
+
 export interface KubeletApi {
   readonly nodeName: string;
   /** The pods of this node, with the statuses that the kubelet has worked out. */
@@ -52,5 +58,9 @@ export interface KubeletApi {
   stats(): Promise<NodeStats>;
   /** As of /metrics/resource: Prometheus' text format. */
   metrics(): Promise<string>;
+  /** As of /metrics/probes. */
+  probes(): string;
+  /** Image volumes since the kubelet runs. */
+  imageVolumes(): ImageVolumeCounts;
   healthy(): boolean;
 }

@@ -4,6 +4,7 @@ import { propagation } from './container-config.ts';
 import { expand } from './expansion.ts';
 import { podHostname } from './hostname.ts';
 import { hostNetworkHostsFile, podHostsFile } from './hosts-file.ts';
+import type { Parts } from './kubelet-parts.ts';
 import type { PodContext } from './pod-context.ts';
 import type { AnyContainer } from './pod-spec.ts';
 import { isHostNetwork } from './pod-spec.ts';
@@ -32,6 +33,19 @@ function checkSubPath(path: string): string {
   return path;
 }
 
+async function imagePath(parts: Parts, uid: string, volume: string, image: string): Promise<string> {
+  const counts = (parts.imageVolumes ??= { requested: 0, mounted: 0, failed: 0 });
+  counts.requested++;
+  try {
+    const path = await parts.host.mountImage(uid, volume, image);
+    counts.mounted++;
+    return path;
+  } catch (error) {
+    counts.failed++;
+    throw error;
+  }
+}
+
 /** Where a volume's files stand for this mount, on the host. Does not tell the user what the host's file system looks like. */
 async function hostPathOf(
   { parts, volumes, name }: PodContext,
@@ -44,7 +58,7 @@ async function hostPathOf(
   const mount = container.volumeMounts![index]!;
   const image = images.get(mount.name);
   const volume = image
-    ? { path: await parts.host.mountImage(name.uid, mount.name, image), readOnly: true }
+    ? { path: await imagePath(parts, name.uid, mount.name, image), readOnly: true }
     : volumes.get(mount.name, pod.spec!.volumes);
   if (!volume)
     throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);

@@ -17,13 +17,14 @@ interface Needs {
   view: RuntimeView;
   statuses: StatusWriter;
   healthy(): boolean;
+  probes(): string;
 }
 
 const containerNotFound = (container: string, pod: Pod): StatusError =>
   badRequest(`container ${container} is not valid for pod ${pod.metadata.name}`);
 
 /** What the rest of the cluster may ask of this node. */
-export function kubeletApi({ parts, view, statuses, healthy }: Needs): KubeletApi {
+export function kubeletApi({ parts, view, statuses, healthy, probes }: Needs): KubeletApi {
   const { runtime, host, clock, config } = parts;
   const stats = new StatsSource(runtime, host, config.nodeName, clock.now());
 
@@ -140,6 +141,8 @@ export function kubeletApi({ parts, view, statuses, healthy }: Needs): KubeletAp
     async metrics() {
       return resourceMetrics(await this.stats());
     },
+    probes,
+    imageVolumes: () => parts.imageVolumes ?? { requested: 0, mounted: 0, failed: 0 },
     healthy,
   };
 }

@@ -7,6 +7,7 @@ import type { ContainerRuntime } from '../cri/cri.ts';
 import type { Clock, Random } from '../machinery/clock.ts';
 import type { Fields, Log } from '../machinery/log.ts';
 import type { Step, Tracer } from '../machinery/trace.ts';
+import type { ImageVolumeCounts } from './api.ts';
 import type { Backoff } from './backoff.ts';
 import type { Resolver } from './dns-config.ts';
 import type { Host, Machine } from './host.ts';
@@ -51,6 +52,8 @@ export interface Parts {
   /** Our own node, as the cache has it. */
   node(): Node | undefined;
   crashBackoff: Backoff;
+  /** What became of image volumes. */
+  imageVolumes?: ImageVolumeCounts;
 }
 
 export const podNameOf = (pod: Pod): PodName => ({

@@ -173,7 +173,8 @@ class RunningKubelet implements Kubelet {
       },
     };
     const healthy = () => parts.clock.now() - this.#healthyMs < 60_000;
-    this.api = kubeletApi({ parts, view: this.#view, statuses: this.#statuses, healthy });
+    const probes = () => this.#prober.metrics();
+    this.api = kubeletApi({ parts, view: this.#view, statuses: this.#statuses, healthy, probes });
     // Nobody may be waiting for it.
     this.#whenReady.promise.catch(() => {});
   }

@@ -1,8 +1,9 @@
 import type { Pod } from '../api/core/v1.gen.ts';
 import { MetricRegistry } from '../machinery/metrics.ts';
+import type { ImageVolumeCounts } from './api.ts';
 
 /** What a kubelet says of itself, by upstream's names. Source: "Kubernetes Metrics Reference", kubelet_*. */
-export function kubeletMetrics(pods: readonly Pod[]): string {
+export function kubeletMetrics(pods: readonly Pod[], imageVolumes: ImageVolumeCounts): string {
   const registry = new MetricRegistry();
   const running = pods.filter(({ status }) => status?.phase === 'Running');
   const name = pods.find(({ spec }) => spec.nodeName)?.spec.nodeName;
@@ -37,5 +38,10 @@ export function kubeletMetrics(pods: readonly Pod[]): string {
     }
   }
   for (const [state, value] of Object.entries(count)) containers.with(state).set(value);
+  const volumes = (rest: string, help: string) =>
+    registry.counter(`kubelet_image_volume_${rest}_total`, help, [], 'BETA').with();
+  volumes('requested', 'Number of requested image volumes.').inc(imageVolumes.requested);
+  volumes('mounted_succeed', 'Number of successful image volume mounts.').inc(imageVolumes.mounted);
+  volumes('mounted_errors', 'Number of failed image volume mounts.').inc(imageVolumes.failed);
   return registry.render();
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Pod, Probe } from '../api/core/v1.gen.ts';
 import type { Clock } from '../machinery/clock.ts';
 import { silentLog } from '../machinery/log.ts';
+import { readMetrics } from '../testing/exposition.ts';
 import type { ProbeResult } from './host.ts';
 import type { Parts } from './kubelet-parts.ts';
 import { emptyRuntime } from './pod-runtime.ts';
@@ -139,5 +140,26 @@ test('a pod that is stopped is asked for its readiness only', async () => {
   prober.follow(pod, emptyRuntime('u'), true);
   await clock.advance(5000);
   assert.deepEqual(calls, ['2@0', '2@1']);
+  prober.stop();
+});
+
+test('probes are counted by their results', async () => {
+  const { clock, answers, prober } = rig({
+    readinessProbe: tcp(1, { periodSeconds: 1 }),
+    livenessProbe: tcp(2, { periodSeconds: 10 }),
+  });
+  await clock.advance(2500);
+  answers.set(1, 'failure');
+  await clock.advance(1000);
+  const metrics = readMetrics(prober.metrics());
+  const of = { container: 'a', pod: 'p', namespace: '', pod_uid: 'u' };
+  const count = (probe_type: string, result: string) =>
+    metrics.value('prober_probe_total', { ...of, probe_type, result });
+  assert.deepEqual(
+    [count('Readiness', 'successful'), count('Readiness', 'failed'), count('Liveness', 'successful')],
+    [3, 1, 1],
+  );
+  prober.forget('u');
+  assert.equal(prober.metrics(), '');
   prober.stop();
 });

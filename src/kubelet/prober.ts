@@ -2,6 +2,7 @@
 import type { Pod, Probe } from '../api/core/v1.gen.ts';
 import { CriError } from '../cri/cri.ts';
 import type { Timer } from '../machinery/clock.ts';
+import { MetricRegistry } from '../machinery/metrics.ts';
 import { goDuration } from './backoff.ts';
 import { messageOf } from './cri-calls.ts';
 import { staticEnvironment } from './environment.ts';
@@ -27,6 +28,7 @@ interface Worker {
   state: ProbeState;
   dueMs: number;
   busy: boolean;
+  counts: { successful: number; failed: number; unknown: number };
 }
 
 const kinds = ['startup', 'readiness', 'liveness'] as const;
@@ -87,6 +89,7 @@ export class Prober {
             kind === 'startup' && known && hadStarted(pod, state.id) ? hasStarted : firstState(kind, known),
           dueMs: state.startedAtMs + (probe.initialDelaySeconds ?? 0) * 1000,
           busy: false,
+          counts: { successful: 0, failed: 0, unknown: 0 },
         });
       }
     }
@@ -102,6 +105,25 @@ export class Prober {
   /** undefined: there is no such probe, or nothing is known yet of a container that ran before. */
   verdict(podUid: string, kind: ProbeKind, containerId: string): 'success' | 'failure' | undefined {
     return this.#workers.get(podUid)?.get(`${kind} ${containerId}`)?.state.verdict;
+  }
+
+  /** How probes of the containers that run now went, as `/metrics/probes` tells it. */
+  metrics(): string {
+    const registry = new MetricRegistry();
+    const total = registry.counter(
+      'prober_probe_total',
+      'Cumulative number of a liveness, readiness or startup probe for a container by result.',
+      ['probe_type', 'result', 'container', 'pod', 'namespace', 'pod_uid'],
+      'BETA',
+    );
+    for (const [uid, workers] of this.#workers)
+      for (const { kind, container, pod, counts } of workers.values())
+        for (const [result, count] of Object.entries(counts)) {
+          if (!count) continue;
+          const { name = '', namespace = '' } = pod.metadata;
+          total.with(title[kind], result, container.name, name, namespace, uid).inc(count);
+        }
+    return registry.render();
   }
 
   stop(): void {
@@ -156,6 +178,7 @@ export class Prober {
     const { pod, container, kind } = worker;
     const uid = pod.metadata.uid!;
     const answer = await this.#attempt(worker);
+    worker.counts[!answer ? 'unknown' : answer.result === 'failure' ? 'failed' : 'successful']++;
     // The container may have gone, or the pod been deleted, while the probe ran.
     if (this.#workers.get(uid)?.get(`${kind} ${worker.containerId}`) !== worker || !answer) return;
     const warn = (reason: string, text: string) =>

@@ -65,8 +65,9 @@ export async function handle(api: KubeletApi, request: Request): Promise<Respons
       return json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: api.pods() });
     if (route === 'GET stats' && parts[0] === 'summary') return json(await api.stats());
     // `/metrics/resource` is what the pods use; `/metrics` is that, and what the kubelet says of itself.
+    if (route === 'GET metrics' && parts[0] === 'probes') return text(api.probes());
     if (route === 'GET metrics') {
-      const own = parts.length ? '' : kubeletMetrics(api.pods() as never);
+      const own = parts.length ? '' : kubeletMetrics(api.pods() as never, api.imageVolumes());
       return text(own + (await api.metrics()));
     }
     if (route === 'GET containerLogs') {
