@@ -2,6 +2,7 @@
 // of "kube-scheduler" (--authentication-kubeconfig, --authorization-kubeconfig).
 import { tokenReviews } from '../api/authentication/token-review.ts';
 import { subjectAccessReviews } from '../api/authorization/subject-access-review.ts';
+import type { SubjectAccessReview } from '../api/authorization/v1.gen.ts';
 import type { Clock } from '../machinery/clock.ts';
 import type { Client } from './client.ts';
 
@@ -69,7 +70,21 @@ export class Delegated {
   path({ name: user, uid, groups, extra }: Asker, verb: string, path: string): Promise<Verdict> {
     // Those of this group may do everything: no need to ask.
     if (groups.includes('system:masters')) return Promise.resolve({ allowed: true, reason: '' });
-    const spec = { user, uid, groups, extra, nonResourceAttributes: { path, verb } };
+    return this.#verdict({ user, uid, groups, extra, nonResourceAttributes: { path, verb } });
+  }
+
+  /** The same of a subresource of a node. */
+  node(
+    { name: user, uid, groups, extra }: Asker,
+    verb: string,
+    node: string,
+    subresource: string,
+  ): Promise<Verdict> {
+    const resourceAttributes = { verb, version: 'v1', resource: 'nodes', subresource, name: node };
+    return this.#verdict({ user, uid, groups, extra, resourceAttributes });
+  }
+
+  #verdict(spec: SubjectAccessReview['spec']): Promise<Verdict> {
     return this.#verdicts.get(JSON.stringify(spec), async () => {
       const { status } = await this.#reviews.access(subjectAccessReviews).create({ metadata: {}, spec });
       return { allowed: status?.allowed === true, reason: status?.reason ?? '' };

@@ -3,6 +3,7 @@ import { pods } from '../api/core/pod.ts';
 import type { Connector, PathHandler } from '../apiserver/http/handler.ts';
 import type { ApiServer } from '../apiserver/server.ts';
 import type { Informers } from '../client/client.ts';
+import { Delegated } from '../client/delegated.ts';
 import { type Kubelet, startKubelet } from '../kubelet/kubelet.ts';
 import { linuxHost } from '../kubelet/node/host.ts';
 import { containerdImageMounts } from '../kubelet/node/image-mounts.ts';
@@ -176,6 +177,7 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       });
       const kubeletServer = await serveKubelet({
         ...{ api: kubelet.api, log, host, port: kubeletPort, ...pair, clientCA: certificates.ca.cert },
+        delegated: new Delegated(api.clientFor(`system:node:${nodeNameOf()}`, ['system:nodes']), systemClock),
       });
       undo.push(async () => kubeletServer[Symbol.asyncDispose]());
       progress(

@@ -6,6 +6,7 @@ import { tokenAuthority } from '../apiserver/authn/service-account.ts';
 import type { Connector } from '../apiserver/http/handler.ts';
 import { contentType, processText } from '../apiserver/metrics/paths.ts';
 import type { ApiServer } from '../apiserver/server.ts';
+import { Delegated } from '../client/delegated.ts';
 import { repeatedDiscovery } from '../client/discovery.ts';
 import { createInformers } from '../client/informer.ts';
 import { transportFrom } from '../client/node/kubeconfig.ts';
@@ -396,7 +397,7 @@ export const kubelet = component(
     {
       name: 'client-ca-file',
       value: 'FILE',
-      help: 'authority of those who may ask it (group system:masters)',
+      help: 'authority of those who ask it with a certificate; what they may, and whose tokens are, the API server says',
     },
     { name: 'port', value: 'PORT', help: 'port of its own server', default: '10250' },
   ],
@@ -434,6 +435,7 @@ export const kubelet = component(
     const [cert, key, clientCA] = files.map((file) => text(file!)) as [string, string, string];
     const server = await serveKubelet({
       ...{ api: running.api, log, cert, key, clientCA },
+      delegated: new Delegated(common.client, systemClock),
       host: flags['node-ip']!,
       port: Number(flags.port),
     });

@@ -4,9 +4,15 @@ import { createServer } from 'node:http';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { serviceAccounts } from '../../api/core/service-account.ts';
+import { clusterRoles } from '../../api/rbac/cluster-role.ts';
+import { clusterRoleBindings } from '../../api/rbac/cluster-role-binding.ts';
+import { Delegated } from '../../client/delegated.ts';
 import { issue, makeAuthority } from '../../cluster/node/certificates.ts';
+import { systemClock } from '../../cluster/node/platform.ts';
 import { silentLog } from '../../machinery/log.ts';
 import { notFound } from '../../machinery/status.ts';
+import { startControlPlane } from '../../testing/control-plane.ts';
 import type { KubeletApi } from '../api.ts';
 import { serveKubelet } from './server.ts';
 
@@ -120,4 +126,54 @@ test('plain requests, streams, and who may ask', async () => {
     runtime.closeAllConnections();
     runtime.close();
   }
+});
+
+test('who may ask for what of the node is asked of the API server', async () => {
+  const now = Date.now();
+  const authority = await makeAuthority('ca', now);
+  const server = await issue(authority, { commonName: 'node', hosts: ['127.0.0.1'] }, now);
+  const scraper = await issue(authority, { commonName: 'scraper', organizations: ['people'] }, now);
+  await using plane = await startControlPlane();
+  const { client } = plane;
+  await client(serviceAccounts).create({ metadata: { name: 'prometheus', namespace: 'default' } });
+  const made: any = await client(serviceAccounts).createSubresource(
+    'prometheus',
+    'token',
+    { spec: {} } as never,
+    { namespace: 'default' },
+  );
+  await client(clusterRoles).create({
+    metadata: { name: 'node-metrics' },
+    rules: [{ apiGroups: [''], resources: ['nodes/metrics'], verbs: ['get'] }],
+  });
+  await client(clusterRoleBindings).create({
+    metadata: { name: 'node-metrics' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'node-metrics' },
+    subjects: [
+      { kind: 'ServiceAccount', name: 'prometheus', namespace: 'default' },
+      { kind: 'User', name: 'scraper', apiGroup: 'rbac.authorization.k8s.io' },
+    ],
+  });
+  const api = { nodeName: 'n', probes: () => 'probed\n', pods: () => [] } as unknown as KubeletApi;
+  await using served = await serveKubelet({
+    ...{ api, log: silentLog, ...server, clientCA: authority.cert, host: '127.0.0.1', port: 0 },
+    delegated: new Delegated(client, systemClock),
+  });
+  const status = (path: string, headers: object, pair = {}) =>
+    new Promise<number>((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: served.port, path, ca: authority.cert, agent: false };
+      request({ ...options, headers: { ...headers }, ...pair }, (response) => {
+        response.resume();
+        resolve(response.statusCode!);
+      })
+        .on('error', reject)
+        .end();
+    });
+  const bearer = { authorization: `Bearer ${made.status.token}` };
+  assert.equal(await status('/metrics/probes', bearer), 200);
+  assert.equal(await status('/pods', bearer), 403);
+  assert.equal(await status('/metrics/probes', { authorization: 'Bearer made-up' }), 401);
+  assert.equal(await status('/metrics/probes', {}), 401);
+  assert.equal(await status('/metrics/probes', {}, scraper), 200);
+  assert.equal(await status('/stats/summary', {}, scraper), 403);
 });

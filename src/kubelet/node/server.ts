@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
+import type { Asker, Delegated } from '../../client/delegated.ts';
 import type { Log } from '../../machinery/log.ts';
 import { StatusError } from '../../machinery/status.ts';
 import type { KubeletApi } from '../api.ts';
@@ -24,8 +25,8 @@ export interface KubeletServerOptions {
   key: string;
   /** Who issues the certificates of clients. */
   clientCA: string;
-  /** Whether the bearer of a client certificate may ask; those of group system:masters unless told. */
-  mayAsk?: (user: { name: string; groups: string[] }) => boolean;
+  /** Whom the API server is asked about: bearers of tokens, and what others than group system:masters may. */
+  delegated?: Delegated;
 }
 
 export interface KubeletServer extends AsyncDisposable {
@@ -35,11 +36,11 @@ export interface KubeletServer extends AsyncDisposable {
 const list = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
 
 /** What a client's certificate says: CN is the user, O are the groups. */
-function userOf(request: IncomingMessage): { name: string; groups: string[] } | undefined {
+function userOf(request: IncomingMessage): Asker | undefined {
   const socket = request.socket as TLSSocket;
   if (!socket.authorized) return undefined;
   const { CN, O } = socket.getPeerCertificate().subject ?? {};
-  return { name: list(CN)[0] ?? '', groups: list(O) };
+  return { name: list(CN)[0] ?? '', groups: [...list(O), 'system:authenticated'] };
 }
 
 async function answer(api: KubeletApi, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -84,25 +85,51 @@ const refuse = (socket: Socket, code: number, message: string): void => {
   );
 };
 
+const verbs: Record<string, string> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+/** What of a node a path is; any of them will do. Source: "Kubelet authentication/authorization". */
+const partsOfNode: [RegExp, string[]][] = [
+  [/^\/stats(\/|$)/, ['stats']],
+  [/^\/metrics(\/|$)/, ['metrics']],
+  [/^\/logs(\/|$)/, ['log']],
+  [/^\/healthz(\/|$)/, ['healthz', 'proxy']],
+  [/^\/(pods|runningpods)(\/|$)/, ['pods', 'proxy']],
+  [/^\/configz(\/|$)/, ['configz', 'proxy']],
+];
+
+async function mayAsk(
+  { delegated, api }: KubeletServerOptions,
+  user: Asker,
+  { url = '/', method = 'GET' }: IncomingMessage,
+): Promise<boolean> {
+  if (!delegated) return false;
+  const path = url.replace(/\?.*/, '');
+  const verb = verbs[method] ?? 'get';
+  const parts = partsOfNode.find(([pattern]) => pattern.test(path))?.[1] ?? ['proxy'];
+  for (const part of parts) if ((await delegated.node(user, verb, api.nodeName, part)).allowed) return true;
+  return false;
+}
+
 /** Listens; throws the system's error when the port cannot be had. */
 export async function serveKubelet(options: KubeletServerOptions): Promise<KubeletServer> {
   const { api, log, cert, key, clientCA } = options;
-  const mayAsk = options.mayAsk ?? (({ groups }) => groups.includes('system:masters'));
-  const verdict = (request: IncomingMessage): number => {
-    const user = userOf(request);
+  const verdict = async (request: IncomingMessage): Promise<number> => {
     if (request.url === '/healthz') return 0;
-    return user ? (mayAsk(user) ? 0 : 403) : 401;
+    const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const user = userOf(request) ?? (token && (await options.delegated?.bearer(token)));
+    if (!user) return 401;
+    if (user.groups.includes('system:masters')) return 0;
+    return (await mayAsk(options, user, request)) ? 0 : 403;
   };
   const server = createServer({ cert, key, ca: clientCA, requestCert: true, rejectUnauthorized: false });
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const refused = await verdict(request);
+    if (!refused) return answer(api, request, response);
+    response
+      .writeHead(refused, { 'content-type': 'text/plain' })
+      .end(refused === 401 ? 'Unauthorized' : 'Forbidden');
+  };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const refused = verdict(request);
-    if (refused) {
-      response
-        .writeHead(refused, { 'content-type': 'text/plain' })
-        .end(refused === 401 ? 'Unauthorized' : 'Forbidden');
-      return;
-    }
-    answer(api, request, response).catch((error) => {
+    serve(request, response).catch((error) => {
       log.debug('request to the kubelet broke off', { url: request.url, error });
       if (response.headersSent) response.destroy();
       else response.writeHead(500).end(messageOf(error));
@@ -110,12 +137,15 @@ export async function serveKubelet(options: KubeletServerOptions): Promise<Kubel
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const refused = verdict(request);
-    if (refused) return refuse(socket, refused, refused === 401 ? 'Unauthorized' : 'Forbidden');
-    streamUrl(api, request.url!).then(
-      (url) =>
-        url ? forward(request, head, socket, new URL(url)) : refuse(socket, 404, '404 page not found'),
-      (error) => refuse(socket, error instanceof StatusError ? error.code : 500, messageOf(error)),
+    const connect = async (): Promise<void> => {
+      const refused = await verdict(request);
+      if (refused) return refuse(socket, refused, refused === 401 ? 'Unauthorized' : 'Forbidden');
+      const url = await streamUrl(api, request.url!);
+      if (url) forward(request, head, socket, new URL(url));
+      else refuse(socket, 404, '404 page not found');
+    };
+    connect().catch((error) =>
+      refuse(socket, error instanceof StatusError ? error.code : 500, messageOf(error)),
     );
   });
   await new Promise<void>((resolve, reject) => {
