@@ -19,6 +19,8 @@ export interface ClusterConfig {
   serviceCIDR: string;
   clusterDomain: string;
   /** What the API server does beyond its defaults. */
+  /** Whether components answer at ports of their own, too. */
+  componentPorts?: boolean;
   apiServer?: ApiServerSettings;
   /** Whether controllers and scheduler run in one of several processes only; undefined: they run here. */
   leaderElection?: LeaderElectionSettings | undefined;

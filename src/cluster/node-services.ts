@@ -16,6 +16,7 @@ import { dnsService, publishService } from './system-services.ts';
 
 /** What every node of this machine shares: the rules of services, and names. */
 export interface NodeServices {
+  proxy: KubeProxy;
   status(): { name: string; healthy: boolean; detail: string }[];
   /** Resolves when rules are written and DNS listens. */
   ready(signal?: AbortSignal): Promise<void>;
@@ -78,6 +79,7 @@ export async function startNodeServices(options: NodeServicesOptions): Promise<N
     dnsService(config, host, dns.port),
   );
   return {
+    proxy,
     status: () => [
       { name: 'kube-proxy', healthy: true, detail: `${proxy.backend.name}` },
       { name: 'dns', healthy: true, detail: `${host}:${dns.port}` },

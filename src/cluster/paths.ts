@@ -1,5 +1,6 @@
 import type { Exchange } from '../apiserver/http/exchange.ts';
 import type { PathHandler } from '../apiserver/http/handler.ts';
+import { contentType } from '../apiserver/metrics/paths.ts';
 import { sendSnapshot } from './node/snapshot.ts';
 import type { Cluster } from './start.ts';
 import { traceOf } from './trace.ts';
@@ -27,4 +28,13 @@ export const wherryPaths =
       return true;
     }
     return false;
+  };
+
+/** `/metrics/resources`, which a scheduler alone tells at its own port. */
+export const resourcePaths =
+  (resources: () => string): PathHandler =>
+  async (_server, exchange) => {
+    if (exchange.path !== '/metrics/resources') return false;
+    exchange.respond(200, { 'content-type': contentType }, resources());
+    return true;
   };

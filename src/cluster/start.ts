@@ -14,8 +14,16 @@ import type { Store } from '../machinery/store.ts';
 import { Trace } from '../machinery/trace.ts';
 import type { Explanation } from '../scheduler/explain.ts';
 import { addressIn, type ClusterConfig } from './config.ts';
-import { type ApiService, dataPaths, sharedInformers, startApi, startControllers } from './control-plane.ts';
+import {
+  type ApiService,
+  type Controllers,
+  dataPaths,
+  sharedInformers,
+  startApi,
+  startControllers,
+} from './control-plane.ts';
 import { certificatesIn } from './node/certificates.ts';
+import { serveComponentPorts } from './node/component-ports.ts';
 import { claim, release } from './node/instance.ts';
 import { mergeKubeconfig, writeKubeconfig } from './node/kubeconfig.ts';
 import { fileLogs } from './node/logs.ts';
@@ -31,7 +39,7 @@ import {
 import { openStore } from './node/store.ts';
 import { eitherOf, kubeletConnections, remoteKubelets, streams } from './node/streams.ts';
 import { type NodeServices, startNodeServices } from './node-services.ts';
-import { wherryPaths } from './paths.ts';
+import { resourcePaths, wherryPaths } from './paths.ts';
 import { simulatedNodes } from './simulated-nodes.ts';
 import { type ClusterStatus, statusOf } from './status.ts';
 import { publishRanges } from './system-services.ts';
@@ -89,7 +97,9 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
 
     const kubelets = new Map<string, Kubelet>();
     const connectors: Connector[] = [];
-    const extra: PathHandler[] = [wherryPaths(() => cluster)];
+    const resources = () => controllers?.scheduler?.resources() ?? '';
+    const extra: PathHandler[] = [wherryPaths(() => cluster), resourcePaths(resources)];
+    let controllers: Controllers | undefined;
     const certificates = await certificatesIn(paths.pki, systemClock.now(), sharing?.certDir);
     let serving: ApiServer | undefined;
     const elsewhere = await remoteKubelets(() => serving, certificates, config.apiServer?.kubelet);
@@ -136,15 +146,9 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
     const informers = sharedInformers(api, log);
     const ended = new AbortController();
     undo.push(() => ended.abort());
-    const controllers = await startControllers(
-      api,
-      certificates,
-      log,
-      trace,
-      informers,
-      config.leaderElection,
-    );
-    undo.push(async () => controllers[Symbol.asyncDispose]());
+    const started = await startControllers(api, certificates, log, trace, informers, config.leaderElection);
+    controllers = started;
+    undo.push(async () => started[Symbol.asyncDispose]());
     const admins = api.clientFor('system:apiserver', ['system:masters']);
     await publishRanges(admins, config);
     informers.start(ended.signal);
@@ -160,6 +164,11 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       nodeName: nodeNameOf(),
     });
     undo.push(() => services.stop());
+    if (config.componentPorts) {
+      const { proxy } = services;
+      const servers = await serveComponentPorts({ api, certificates, log, proxy, resources });
+      undo.push(async () => void (await Promise.all(servers.map((one) => one[Symbol.asyncDispose]()))));
+    }
     if (network && starting) {
       const real = await starting;
       undo.push(async () => {
@@ -205,9 +214,8 @@ export async function startCluster(config: ClusterConfig, progress: Progress): P
       async why(namespace, name) {
         const pod = informers(pods).get(name, namespace);
         if (!pod) throw notFound(pods, name);
-        if (!controllers.scheduler)
-          throw serviceUnavailable('the scheduler of another process leads: ask there');
-        return controllers.scheduler.explain(pod);
+        if (!started.scheduler) throw serviceUnavailable('the scheduler of another process leads: ask there');
+        return started.scheduler.explain(pod);
       },
       ready: (signal) => whenReady(kubelets, services, signal),
     };

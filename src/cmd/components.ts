@@ -15,7 +15,12 @@ import { createClient } from '../client/typed.ts';
 import { startApi, together } from '../cluster/control-plane.ts';
 import { elect, type LeaderElectionSettings } from '../cluster/election.ts';
 import { certificatesIn } from '../cluster/node/certificates.ts';
-import { type ComponentServer, componentMetrics, type Pages } from '../cluster/node/component-server.ts';
+import {
+  type ComponentServer,
+  componentMetrics,
+  type Pages,
+  proxyPages,
+} from '../cluster/node/component-server.ts';
 import { writeKubeconfig } from '../cluster/node/kubeconfig.ts';
 import { lineLog, processMetrics, systemClock, systemRandom, uuid } from '../cluster/node/platform.ts';
 import { openStore } from '../cluster/node/store.ts';
@@ -43,7 +48,7 @@ import { type FlagHelp, type FlagSpecs, type Subcommand, subcommand, UserError }
 import { leaderFlags, leaderSettings } from './leader-flags.ts';
 import { placeOf } from './place.ts';
 import { addressOf, orSay } from './port.ts';
-import { componentHealth, proxyPages, secureFlags, servePlain, serveSecure } from './serving.ts';
+import { componentHealth, secureFlags, servePlain, serveSecure } from './serving.ts';
 
 const log = lineLog((line) => void process.stderr.write(line));
 const trace = new Trace();

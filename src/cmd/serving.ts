@@ -17,7 +17,6 @@ import {
   serveComponent,
 } from '../cluster/node/component-server.ts';
 import { systemClock } from '../cluster/node/platform.ts';
-import type { KubeProxy } from '../kube-proxy/start.ts';
 import { sleep } from '../machinery/clock.ts';
 import type { Log } from '../machinery/log.ts';
 import type { MetricRegistry } from '../machinery/metrics.ts';
@@ -173,23 +172,3 @@ export const servePlain = (
   address
     ? orSay(address.port, `--${flag}`, () => serveComponent({ pages, ...address, log }))
     : Promise.resolve(undefined);
-
-/** What kube-proxy tells, at its two addresses. */
-export function proxyPages(
-  proxy: KubeProxy,
-  registry: MetricRegistry,
-  mode: string,
-): { metrics: Pages; health: Pages } {
-  const page = (path: 'healthz' | 'livez') => () => {
-    const { healthy, body } = proxy.health(path);
-    return { status: healthy ? 200 : 503, type: 'application/json', body };
-  };
-  return {
-    metrics: {
-      ...metricsPages(registry),
-      '/healthz': () => ({ body: 'ok' }),
-      '/proxyMode': () => ({ body: mode }),
-    },
-    health: { '/healthz': page('healthz'), '/livez': page('livez') },
-  };
-}

@@ -23,6 +23,7 @@ interface UpFlags {
   detach?: boolean;
   wait?: boolean;
   install: boolean;
+  'component-ports'?: boolean;
   'kubeconfig-merge': boolean;
 }
 
@@ -44,6 +45,7 @@ export const up = subcommand({
     detach: { type: 'boolean', short: 'd' },
     wait: { type: 'boolean' },
     install: { type: 'boolean', default: true },
+    'component-ports': { type: 'boolean' },
     'kubeconfig-merge': { type: 'boolean', default: true },
     ...Object.fromEntries(
       upFlags.map((f) => [f.name, { type: 'string' as const, ...(f.default ? { default: f.default } : {}) }]),
@@ -61,6 +63,9 @@ export const up = subcommand({
     detach: { help: 'leave it running in the background' },
     wait: { help: 'with --detach: return when the nodes are Ready and DNS answers' },
     install: { help: 'install what is missing; --no-install only tells' },
+    'component-ports': {
+      help: 'answer on 127.0.0.1, too, where components alone do: 10257, 10259 (HTTPS), 10249, 10256, 9153; their metrics are at /metrics of the API server anyway',
+    },
     'kubeconfig-merge': {
       help: 'add the context wherry-NAME to your own kubeconfig; --no-kubeconfig-merge leaves it alone',
     },
@@ -115,6 +120,7 @@ function configOf(flags: UpFlags, place: { name: string; dataDir: string; runDir
     simulatedNodes: whole('simulated-nodes', flags['simulated-nodes'], 0, 250),
     clusterDomain: 'cluster.local',
     apiServer: apiSettings(flags),
+    componentPorts: flags['component-ports'] === true,
     leaderElection: leaderSettings(flags, flags.store.startsWith('etcd=')),
     userKubeconfig: flags['kubeconfig-merge']
       ? process.env.KUBECONFIG?.split(':')[0] || join(homedir(), '.kube', 'config')

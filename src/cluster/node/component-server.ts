@@ -8,6 +8,7 @@ import type { Health, HealthPath } from '../../apiserver/health/health.ts';
 import { buildInfo } from '../../apiserver/metrics/build-info.ts';
 import { contentType, processText } from '../../apiserver/metrics/paths.ts';
 import { type Asker, anonymous, type Delegated } from '../../client/delegated.ts';
+import type { KubeProxy } from '../../kube-proxy/start.ts';
 import type { Log } from '../../machinery/log.ts';
 import { MetricRegistry } from '../../machinery/metrics.ts';
 import { processMetrics } from './platform.ts';
@@ -80,6 +81,26 @@ export function healthPages(health: Health): Pages {
       };
   }
   return pages;
+}
+
+/** What kube-proxy tells, at its two addresses. */
+export function proxyPages(
+  proxy: KubeProxy,
+  registry: MetricRegistry,
+  mode: string,
+): { metrics: Pages; health: Pages } {
+  const page = (path: 'healthz' | 'livez') => () => {
+    const { healthy, body } = proxy.health(path);
+    return { status: healthy ? 200 : 503, type: 'application/json', body };
+  };
+  return {
+    metrics: {
+      ...metricsPages(registry),
+      '/healthz': () => ({ body: 'ok' }),
+      '/proxyMode': () => ({ body: mode }),
+    },
+    health: { '/healthz': page('healthz'), '/livez': page('livez') },
+  };
 }
 
 /** Listens. Rejects with the system's error when the port cannot be had. */
