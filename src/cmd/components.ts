@@ -522,7 +522,7 @@ export const dns = component(
     { name: 'dns.port', value: 'PORT', help: 'port of UDP and TCP', default: '1053' },
     ...probes.map(({ flag, help, port }) => ({
       ...{ name: flag, value: 'ADDRESS' },
-      ...{ help: `${help}, unless --conf says; "" for none`, default: `127.0.0.1:${port}` },
+      ...{ help: `${help}, unless --conf says; CoreDNS has it at 127.0.0.1:${port}`, default: '' },
     })),
   ],
   async (flags) => {

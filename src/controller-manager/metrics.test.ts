@@ -17,9 +17,18 @@ let manager: AsyncDisposable;
 const metrics = new MetricRegistry();
 before(async () => {
   plane = await startControlPlane();
-  const { client, informers, trace } = plane;
+  const { client, informers, trace, discover } = plane;
   manager = await startControllerManager({
-    ...{ client, informers, trace, metrics, log: silentLog, clock: systemClock, random: systemRandom },
+    ...{
+      client,
+      informers,
+      trace,
+      discover,
+      metrics,
+      log: silentLog,
+      clock: systemClock,
+      random: systemRandom,
+    },
     ...{ kinds: allKinds, controllers: ['job', 'node-lifecycle', 'endpointslice', 'serviceaccount'] },
   });
 });
