@@ -7,7 +7,8 @@ export const serveHttp: Host['serveHttp'] = (address, respond) =>
     const colon = address.lastIndexOf(':');
     const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
     const server = createServer((request, response) => {
-      const { status, body } = respond(new URL(request.url ?? '/', 'http://dns').pathname);
+      const url = URL.parse(request.url ?? '/', 'http://dns');
+      const { status, body } = url ? respond(url.pathname) : { status: 400, body: 'bad request\n' };
       response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(body);
     });
     server.once('error', reject);

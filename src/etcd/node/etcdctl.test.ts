@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { silentLog } from '../../machinery/log.ts';
+import { statusLineOf } from '../../testing/raw-http.ts';
 import { type EmbeddedStore, embeddedStore } from './embedded.ts';
 import { type EtcdServer, startEtcdServer } from './grpc-server.ts';
 
@@ -216,6 +217,8 @@ test('beside gRPC: health, version, metrics', async () => {
   assert.match(await ask('/version'), /"etcdserver":"3\.5\./);
   assert.match(await ask('/metrics'), new RegExp(`etcd_debugging_mvcc_current_revision ${store.revision}\n`));
   assert.equal((await fetch(`${server.urls[0]}/none`)).status, 404);
+  assert.match(await statusLineOf(Number(new URL(server.urls[0]!).port), '//'), /^HTTP\/1\.1 400 /);
+  assert.equal(await ask('/readyz'), 'ok\n');
 });
 
 test('TLS, with certificates of clients', async () => {

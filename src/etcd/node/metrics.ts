@@ -88,7 +88,8 @@ export const plainHttp =
   (request, response) => {
     const send = (body: string, type = 'text/plain; charset=utf-8', status = 200) =>
       response.writeHead(status, { 'content-type': type }).end(body);
-    const url = new URL(request.url ?? '/', 'http://etcd');
+    const url = URL.parse(request.url ?? '/', 'http://etcd');
+    if (!url) return send('400 bad request\n', undefined, 400);
     const verbose = url.searchParams.has('verbose');
     switch (url.pathname) {
       case '/health':
