@@ -1,5 +1,5 @@
 // The store by itself: durable puts of 1 KB and ranges through gRPC, on our etcd server and on Debian's etcd in the same run;
-// the embedded store without gRPC; memory, and the start with 100,000 objects. node bench/etcd.ts [puts|embedded|start]
+// the embedded store without gRPC; memory, and the start with 100,000 objects. node bench/etcd.ts [puts|start]
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -194,7 +194,8 @@ async function throughGrpc(): Promise<void> {
     const port = await freePort();
     up.push({ name, port, child: await servers[name](port) });
   }
-  const key = (n: number) => bytes(`/registry/bench/default/object-${n % 100_000}`);
+  const nameOf = (n: number) => `/registry/bench/default/object-${n % 100_000}`;
+  const key = (n: number) => bytes(nameOf(n));
   const put = (load: GrpcLoad, n: number) =>
     load.call(paths.put, etcdCodec.encode('PutRequest', { key: key(n), value }));
   const get = (load: GrpcLoad, n: number) =>
@@ -208,33 +209,42 @@ async function throughGrpc(): Promise<void> {
     ...callers.map((who) => ({ what: `range of one key, ${described(who)}`, who, call: get })),
     { what: 'range of 500 keys, 16 clients', who: { clients: 16, connections: 16 }, call: list },
   ];
+  // As an API server has it when it keeps its state itself: in its own process.
+  const store = embeddedStore(join(dir, 'embedded'));
+  const own = new Map<unknown, (n: number) => Promise<unknown>>([
+    [put, (n) => store.txn([], [{ op: 'put', key: nameOf(n), value }])],
+    [get, (n) => store.range({ key: nameOf(n % 1000) })],
+  ]);
   for (const { what, who, call } of loads) {
-    const rates: Record<string, number[]> = { etcd: [], wherry: [] };
-    for (let round = 0; round < rounds; round++)
+    const rates: Record<string, number[]> = { etcd: [], wherry: [], embedded: [] };
+    const direct = who.connections === 1 ? own.get(call) : undefined;
+    for (let round = 0; round < rounds; round++) {
       for (const { name, port } of up) rates[name]!.push(await rate(port, who, call));
-    for (const { name } of up) note(`${name}: ${what}`, median(rates[name]!), '/s');
-    note(`ratio: ${what}`, median(rates.wherry!.map((mine, i) => mine / rates.etcd![i]!)), 'x');
+      if (direct) rates.embedded!.push(await directRate(who.clients, direct));
+    }
+    for (const [name, all] of Object.entries(rates))
+      if (all.length) note(`${name}: ${what}`, median(all), '/s');
+    const ratio = (name: string) => median(rates[name]!.map((mine, i) => mine / rates.etcd![i]!));
+    note(`ratio: ${what}`, ratio('wherry'), 'x');
+    if (direct) note(`ratio: ${what}, embedded`, ratio('embedded'), 'x');
   }
+  await store.close();
   for (const { child } of up) await ended(child);
 }
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
 const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
-async function embedded(): Promise<void> {
-  const store = embeddedStore(join(dir, 'embedded'));
-  for (const clients of [1, 16, 64]) {
-    let n = 0;
-    const began = performance.now();
-    const end = began + seconds * 1000;
-    const client = async () => {
-      while (performance.now() < end)
-        await store.txn([], [{ op: 'put', key: `/registry/bench/default/object-${n++ % 100_000}`, value }]);
-    };
-    await Promise.all(Array.from({ length: clients }, client));
-    note(`embedded, no gRPC: put 1 KB, ${clients} clients`, (n / (performance.now() - began)) * 1000, '/s');
-  }
-  await store.close();
+/** So many callers in this process, each one call after the other; calls a second. */
+async function directRate(clients: number, call: (n: number) => Promise<unknown>): Promise<number> {
+  let n = 0;
+  const began = performance.now();
+  const end = began + seconds * 1000;
+  const client = async () => {
+    while (performance.now() < end) await call(n++);
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return (n / (performance.now() - began)) * 1000;
 }
 
 /** A process of its own: what it says of itself. */
@@ -272,7 +282,6 @@ async function start(): Promise<void> {
 }
 
 try {
-  if (wanted('embedded')) await embedded();
   if (wanted('start')) await start();
   if (wanted('puts')) await throughGrpc();
   if (process.env.BENCH_RECORD === '1') {
