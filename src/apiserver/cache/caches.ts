@@ -44,10 +44,13 @@ export class Caches {
     return this.#store.revision;
   }
 
-  /** Of a shared store: resolves when caches have all that was acknowledged to anybody before the call. Throws 503. */
+  /**
+   * Resolves when caches have all that was acknowledged to anybody before the call: at once, where nobody else writes to the
+   * store. Throws 503.
+   */
   async catchUp(): Promise<void> {
     try {
-      await this.#store.catchUp!();
+      await this.#store.catchUp?.();
     } catch (error) {
       throw storeProblem(error);
     }
