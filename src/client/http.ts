@@ -21,6 +21,16 @@ export interface HttpResponse {
   stream(): AsyncIterable<Uint8Array>;
 }
 
+/** A request that was answered. */
+export interface Exchange {
+  method: string;
+  url: string;
+  status: number;
+  milliseconds: number;
+  headers: Record<string, string>;
+  answered: Record<string, string>;
+}
+
 /**
  * HTTP to one API server, with its credentials. An answer of any status is a response; a ConnectionError means that there
  * was none.

@@ -1,4 +1,4 @@
-import type { HttpClient } from '../client/http.ts';
+import type { Exchange, HttpClient } from '../client/http.ts';
 import type { Access } from '../client/kubeconfig.ts';
 import type { Clock, Random } from '../machinery/clock.ts';
 import type { StreamOpener } from './streams.ts';
@@ -44,16 +44,6 @@ export interface Files {
   remove(path: string): Promise<void>;
   /** A new directory of its own. */
   temporaryDirectory(prefix: string): Promise<string>;
-}
-
-/** A request that was answered. */
-export interface Exchange {
-  method: string;
-  url: string;
-  status: number;
-  milliseconds: number;
-  headers: Record<string, string>;
-  answered: Record<string, string>;
 }
 
 export interface ConnectOptions {

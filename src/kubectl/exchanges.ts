@@ -1,5 +1,6 @@
 // What `--v=6` and more tells of each request, in the words of client-go's log.
-import type { Environment, Exchange } from './environment.ts';
+import type { Exchange } from '../client/http.ts';
+import type { Environment } from './environment.ts';
 
 const reasons: Record<number, string> = {
   101: 'Switching Protocols',

@@ -79,7 +79,7 @@ async function listening(server: Server): Promise<number> {
 }
 
 /** A server by hand. */
-async function stub(handler: RequestListener) {
+async function serving(handler: RequestListener) {
   const server = createServer(handler);
   const port = await listening(server);
   return {
@@ -245,7 +245,7 @@ test('a kept connection that the server had closed is replaced; a POST is not se
 });
 
 test('a watch whose server goes away in the middle ends, with what it had', async () => {
-  await using server = await stub((_request, response) => {
+  await using server = await serving((_request, response) => {
     response.write('{"type":"ADDED","object":{"metadata":{"name":"one"}}}\n{"type":"ADD');
     setTimeout(() => response.destroy(), 20);
   });
@@ -257,7 +257,7 @@ test('a watch whose server goes away in the middle ends, with what it had', asyn
 });
 
 test('an ERROR event is thrown, after the events before it', async () => {
-  await using server = await stub((_request, response) => {
+  await using server = await serving((_request, response) => {
     const gone = { kind: 'Status', status: 'Failure', code: 410, reason: 'Expired', message: 'too old' };
     response.end(
       `{"type":"ADDED","object":{"metadata":{"name":"é"}}}\n${JSON.stringify({ type: 'ERROR', object: gone })}\n`,
@@ -280,7 +280,7 @@ test('an ERROR event is thrown, after the events before it', async () => {
 test('401 makes credentials fresh, once', async () => {
   let token = 'old';
   let refreshes = 0;
-  await using server = await stub((request, response) => {
+  await using server = await serving((request, response) => {
     const known = request.headers.authorization === 'Bearer new';
     response.writeHead(known ? 200 : 401).end('{}');
   });
@@ -301,7 +301,7 @@ test('401 makes credentials fresh, once', async () => {
 
 test('a server that says when to come back is asked again then', async () => {
   let asked = 0;
-  await using server = await stub((_request, response) => {
+  await using server = await serving((_request, response) => {
     if (asked++) response.end('{"a":1}');
     else response.writeHead(429, { 'retry-after': '0' }).end('busy');
   });
@@ -312,7 +312,7 @@ test('a server that says when to come back is asked again then', async () => {
 });
 
 test('a request has its time, a stream has none unless told', async () => {
-  await using server = await stub((request, response) => {
+  await using server = await serving((request, response) => {
     if (request.url !== '/stream') return;
     response.flushHeaders();
     setTimeout(() => response.end('late'), 150);

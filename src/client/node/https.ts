@@ -6,7 +6,13 @@ import {
 } from 'node:http';
 import { Agent, type AgentOptions, request as tlsRequest } from 'node:https';
 import { gunzip } from 'node:zlib';
-import { ConnectionError, type HttpClient, type HttpRequest, type HttpResponse } from '../http.ts';
+import {
+  ConnectionError,
+  type Exchange,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+} from '../http.ts';
 import { type Rest, restTransport } from '../rest.ts';
 import type { ObserveRequest } from '../rest-metrics.ts';
 
@@ -15,16 +21,6 @@ export interface Credentials {
   headers(): Promise<Record<string, string>>;
   /** The server answered 401: forget what is cached. True when another try may do better. */
   refresh?(): Promise<boolean>;
-}
-
-/** A request that was answered. */
-export interface Exchange {
-  method: string;
-  url: string;
-  status: number;
-  milliseconds: number;
-  headers: Record<string, string>;
-  answered: Record<string, string>;
 }
 
 export interface HttpsOptions {

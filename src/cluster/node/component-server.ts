@@ -189,7 +189,9 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://component');
+  const url = URL.parse(request.url ?? '/', 'http://component');
+  if (!url) return send(response, { status: 400, body: '400 bad request\n' });
+  const { pathname, searchParams } = url;
   const refused = protection && (await refuse(protection, request, pathname));
   if (refused) return send(response, refused);
   const page = Object.hasOwn(pages, pathname) ? pages[pathname] : undefined;

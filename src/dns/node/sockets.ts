@@ -15,8 +15,8 @@ export const dnsSockets: DnsSockets = {
 };
 
 /**
- * Resolvers that this machine uses. Where it uses only a stub on itself (systemd-resolved), those behind the stub, if
- * they can be found. [] when there are none.
+ * Resolvers that this machine uses. Where it uses only one on itself (systemd-resolved), those behind that one, if they
+ * can be found. [] when there are none.
  */
 export function nodeResolvers(): string[] {
   const read = (path: string) => (existsSync(path) ? nameservers(readFileSync(path, 'utf8')) : []);

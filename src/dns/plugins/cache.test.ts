@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Message, rcodes, reply } from '../message.ts';
-import { address, ask, brief, handClock, makeServer, soa, stub } from '../testdata/try.ts';
+import { address, ask, brief, fixed, handClock, makeServer, soa } from '../testdata/try.ts';
 
 function setUp(directive: string, answer: (name: string) => Partial<Message>, delay = false) {
   const { clock, advance } = handClock();
   const asked: string[] = [];
-  const last = stub((request) => {
+  const last = fixed((request) => {
     asked.push(request.name);
     const message = reply(request.message, answer(request.name));
     return delay ? new Promise((resolve) => setImmediate(() => resolve(message))) : message;
   });
-  return { server: makeServer(`. {\n ${directive}\n stub\n}`, { clock }, last), asked, advance };
+  return { server: makeServer(`. {\n ${directive}\n fixed\n}`, { clock }, last), asked, advance };
 }
 
 test('keeps answers for their time, and counts their TTL down', async () => {

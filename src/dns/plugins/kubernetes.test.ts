@@ -6,16 +6,16 @@ import { type ControlPlane, startControlPlane } from '../../testing/control-plan
 import { type Message, reply, type Soa, type Srv, type types } from '../message.ts';
 import type { Server } from '../server.ts';
 import { createServices, pod, service, slice } from '../testdata/objects.ts';
-import { address, ask, brief, briefRecord, makeServer, stub } from '../testdata/try.ts';
+import { address, ask, brief, briefRecord, fixed, makeServer } from '../testdata/try.ts';
 
 const corefile = `.:53 {
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     pods insecure
     fallthrough in-addr.arpa ip6.arpa
   }
-  stub
+  fixed
 }`;
-const outside = stub(({ message, name }) =>
+const outside = fixed(({ message, name }) =>
   reply(message, { answers: name.endsWith('.arpa.') ? [] : [address(name, '192.0.2.9')] }),
 );
 let plane: ControlPlane;

@@ -4,7 +4,7 @@ import type { PluginKind } from '../plugin.ts';
 
 /**
  * `loop`: finds out whether questions that are forwarded come back: /etc/resolv.conf of the machine may name this very
- * server (systemd-resolved's stub does). At start it asks for a random name; when that comes in again, forwarding is
+ * server (systemd-resolved does). At start it asks for a random name; when that comes in again, forwarding is
  * over: whatever would be forwarded gets SERVFAIL, at once instead of after going round until somebody gives up.
  *
  * Corefile: `loop`.

@@ -9,29 +9,29 @@ import {
   address,
   ask,
   brief,
+  fixed,
   handClock,
   listLog,
   makeServer,
   noHost,
   type Served,
-  stub,
 } from '../testdata/try.ts';
 
-const ok = stub((request) => reply(request.message, { answers: [address(request.name, '10.0.0.1')] }));
+const ok = fixed((request) => reply(request.message, { answers: [address(request.name, '10.0.0.1')] }));
 const host = () => {
   const served: Served = new Map();
   return { ...noHost, served };
 };
 
 test('errors: SERVFAIL for the client, one line for the log', async () => {
-  const broken = stub(() => {
+  const broken = fixed(() => {
     throw new Error('broken');
   });
   const { log, lines } = listLog();
-  const server = makeServer('. {\n errors\n stub\n}', { log }, broken);
+  const server = makeServer('. {\n errors\n fixed\n}', { log }, broken);
   for (let i = 0; i < 5; i++) assert.equal(brief(await ask(server, 'a.')), 'SERVFAIL');
   assert.deepEqual(lines, ['error question failed']);
-  assert.equal(brief(await ask(makeServer('. {\n stub\n}', {}, broken), 'a.')), 'SERVFAIL');
+  assert.equal(brief(await ask(makeServer('. {\n fixed\n}', {}, broken), 'a.')), 'SERVFAIL');
 });
 
 test('log: a line for each question, or for some', async () => {
@@ -41,10 +41,10 @@ test('log: a line for each question, or for some', async () => {
     ['log {\n class error\n }', 0],
   ] as const) {
     const { log, lines } = listLog();
-    const last = stub(({ message, name }) =>
+    const last = fixed(({ message, name }) =>
       reply(message, name === 'no.' ? { rcode: rcodes.NXDOMAIN } : { answers: [address(name, '1.1.1.1')] }),
     );
-    const server = makeServer(`. {\n ${directive}\n stub\n}`, { log }, last);
+    const server = makeServer(`. {\n ${directive}\n fixed\n}`, { log }, last);
     for (const name of ['yes.', 'no.']) await ask(server, name);
     assert.deepEqual(lines, Array(count).fill('info question'));
   }
@@ -52,10 +52,10 @@ test('log: a line for each question, or for some', async () => {
 
 test('health, ready, prometheus: over HTTP', async () => {
   let isReady = false;
-  const slow: PluginKind = { name: 'stub', setup: () => ({ name: 'slow', ready: () => isReady }) };
+  const slow: PluginKind = { name: 'fixed', setup: () => ({ name: 'slow', ready: () => isReady }) };
   const at = host();
   const server = makeServer(
-    '. {\n health\n ready :81\n prometheus\n hosts {\n 10.0.0.1 a.\n }\n stub\n}',
+    '. {\n health\n ready :81\n prometheus\n hosts {\n 10.0.0.1 a.\n }\n fixed\n}',
     { host: at },
     slow,
   );
@@ -86,9 +86,9 @@ test('loadbalance: addresses in random order, other records in front', async () 
   const cname = { name: 'a.', type: types.CNAME, class: classIN, ttl: 1, data: 'b.' };
   const answers = [cname, ...Array.from({ length: 5 }, (_, i) => address('b.', `10.0.0.${i}`))];
   const server = makeServer(
-    '. {\n loadbalance\n stub\n}',
+    '. {\n loadbalance\n fixed\n}',
     {},
-    stub(({ message }) => reply(message, { answers })),
+    fixed(({ message }) => reply(message, { answers })),
   );
   const orders = new Set<string>();
   for (let i = 0; i < 30; i++) {
@@ -103,8 +103,8 @@ test('loadbalance: addresses in random order, other records in front', async () 
 test('loop: ends forwarding to itself', async () => {
   const { log, lines } = listLog();
   // An upstream that is this server: each question comes back as one from outside.
-  const around = stub((request) => server.resolve(request.name, request.type, request.depth + 1));
-  const server = makeServer('. {\n loop\n stub\n}', { log }, around);
+  const around = fixed((request) => server.resolve(request.name, request.type, request.depth + 1));
+  const server = makeServer('. {\n loop\n fixed\n}', { log }, around);
   await server.start();
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(
@@ -113,7 +113,7 @@ test('loop: ends forwarding to itself', async () => {
   );
   assert.equal(brief(await ask(server, 'a.')), 'SERVFAIL');
 
-  const straight = makeServer('. {\n loop\n stub\n}', { log: listLog().log }, ok);
+  const straight = makeServer('. {\n loop\n fixed\n}', { log: listLog().log }, ok);
   await straight.start();
   assert.equal(brief(await ask(straight, 'a.')), 'NOERROR 10.0.0.1');
 });
@@ -143,7 +143,7 @@ test('hosts: names and addresses, from lines and from a file', async () => {
   let file = '127.0.0.1 localhost # not that\n10.0.0.5 File alias\nfd00::5 file\n';
   const at = { ...host(), readFile: async () => file };
   const server = makeServer(
-    '. {\n hosts /etc/hosts {\n 10.0.0.9 here.example\n ttl 60\n fallthrough x.\n }\n stub\n}',
+    '. {\n hosts /etc/hosts {\n 10.0.0.9 here.example\n ttl 60\n fallthrough x.\n }\n fixed\n}',
     { clock, host: at },
     ok,
   );
@@ -163,7 +163,7 @@ test('hosts: names and addresses, from lines and from a file', async () => {
 });
 
 test('the server itself: what it refuses', async () => {
-  const server = makeServer('example. {\n stub\n}', {}, ok);
+  const server = makeServer('example. {\n fixed\n}', {}, ok);
   assert.equal(brief(await ask(server, 'a.example')), 'NOERROR 10.0.0.1');
   assert.equal(brief(await ask(server, 'a.other')), 'REFUSED');
   assert.equal(brief(await ask(server, 'a.example', 'AXFR')), 'REFUSED');

@@ -68,9 +68,9 @@ export const noHost: Host & { served: Served } = {
 };
 
 /** The last plugin of a chain under test: answers whatever `handle` says. */
-export const stub = (handle: (request: Request) => Message | Promise<Message>): PluginKind => ({
-  name: 'stub',
-  setup: () => ({ name: 'stub', handle }),
+export const fixed = (handle: (request: Request) => Message | Promise<Message>): PluginKind => ({
+  name: 'fixed',
+  setup: () => ({ name: 'fixed', handle }),
 });
 
 export function makeServer(

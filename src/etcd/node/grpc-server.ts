@@ -13,8 +13,8 @@ import { bytesOf, etcdCodec, type Read, type Write } from '../messages.ts';
 import type { MvccStore } from '../mvcc.ts';
 import { hashOf } from '../snapshot.ts';
 import { WatchStream } from '../watch-stream.ts';
-import type { Call } from './grpc/connection.ts';
 import { type Listener, listen } from './grpc/listen.ts';
+import type { Call } from './grpc/stream.ts';
 import { type CallCounts, EtcdMetrics, plainHttp } from './metrics.ts';
 import { saveSnapshot } from './snapshot-file.ts';
 

@@ -2,296 +2,30 @@
 // as much for a small request, and small requests are all that etcd's clients make.
 
 import type { Duplex } from 'node:stream';
+import {
+  flag,
+  frame,
+  frameHeader,
+  largestFrame,
+  problem,
+  readUint32,
+  setting,
+  type,
+  unpadded,
+} from './frames.ts';
 import { encodeHeaders, HeaderDecoder } from './hpack.ts';
+import { type Call, mostWaiting, Stream, streamWindow } from './stream.ts';
 
-const type = {
-  data: 0,
-  headers: 1,
-  reset: 3,
-  settings: 4,
-  push: 5,
-  ping: 6,
-  goAway: 7,
-  window: 8,
-  continuation: 9,
-};
-const flag = { ack: 1, endStream: 1, endHeaders: 4, padded: 8, priority: 32 };
-const setting = { concurrentStreams: 3, initialWindow: 4 };
-const problem = { none: 0, protocol: 1, flowControl: 3, cancel: 8, enhanceYourCalm: 11 };
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-const frameHeader = 9;
-/** What both sides may send in a frame unless told: we tell nothing. */
-const largestFrame = 16_384;
 const largestHeaders = 1 << 16;
-/** What a client may send of one message before we have taken it: more than the largest request. */
-const streamWindow = 4 << 20;
 const connectionWindow = 1 << 30;
-/** etcd's own default of 1.5 MiB, and half a MiB for what is around it. */
-const largestMessage = 2 << 20;
-/** A larger one is not copied to have its frame around it. */
-const smallMessage = 4096;
 /** So much is put together for one write; more is given to the socket part by part. */
 const oneWrite = 64 << 10;
-/** What may wait for a client who does not read. */
-const mostWaiting = 64 << 20;
-
-/** One call, as its handler sees it. All callbacks come in order. */
-export interface Call {
-  /** A message of the client, without its frame. It stays as it is for as long as somebody has it. */
-  onMessage: (message: Buffer) => void;
-  /** The client has no more to say. */
-  onEnd: () => void;
-  /** The call is over without us: the client has gone, or has had enough. */
-  onCancel: () => void;
-  readonly cancelled: boolean;
-  send(message: Uint8Array): void;
-  /** Resolves when it is worth sending more. */
-  drained(): Promise<void>;
-  /** Sends a message, and ends the call well: the quick way. */
-  answer(message: Uint8Array): void;
-  /** Ends the call; 0 is OK. */
-  end(status?: number, message?: string): void;
-}
 
 /** Finds what answers a path; undefined: nobody does. It sets the callbacks. */
 export type Router = (path: string) => ((call: Call) => void) | undefined;
 
-const responseHeaders = encodeHeaders({ ':status': '200', 'content-type': 'application/grpc' });
-const okTrailers = encodeHeaders({ 'grpc-status': '0' });
 const nothing = Buffer.alloc(0);
-
-function writeFrameHeader(
-  to: Buffer,
-  at: number,
-  length: number,
-  kind: number,
-  flags: number,
-  stream: number,
-): number {
-  to[at] = length >>> 16;
-  to[at + 1] = length >>> 8;
-  to[at + 2] = length;
-  to[at + 3] = kind;
-  to[at + 4] = flags;
-  writeUint32(to, at + 5, stream);
-  return at + frameHeader;
-}
-
-function writeUint32(to: Buffer, at: number, value: number): void {
-  to[at] = value >>> 24;
-  to[at + 1] = value >>> 16;
-  to[at + 2] = value >>> 8;
-  to[at + 3] = value;
-}
-/** For places that are known to be there. */
-const readUint32 = (from: Buffer, at: number): number =>
-  ((from[at]! << 24) | (from[at + 1]! << 16) | (from[at + 2]! << 8) | from[at + 3]!) >>> 0;
-
-function frame(kind: number, flags: number, stream: number, payload: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(frameHeader + payload.length);
-  bytes.set(payload, writeFrameHeader(bytes, 0, payload.length, kind, flags, stream));
-  return bytes;
-}
-
-/** The beginning of a frame whose payload follows by itself. */
-function frameHead(kind: number, length: number, stream: number): Buffer {
-  const bytes = Buffer.allocUnsafe(frameHeader);
-  writeFrameHeader(bytes, 0, length, kind, 0, stream);
-  return bytes;
-}
-
-/** What stands before a message: it is not compressed, and so long. */
-function messagePrefix(length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(5);
-  bytes[0] = 0;
-  writeUint32(bytes, 1, length);
-  return bytes;
-}
-
-/** Percent-encoded, as gRPC's messages of a status are. */
-const messageText = (text: string): string =>
-  [...Buffer.from(text)]
-    .map((byte) =>
-      byte >= 32 && byte < 127 && byte !== 37
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-    )
-    .join('');
-
-/** One call on a connection. */
-class Stream implements Call {
-  readonly id: number;
-  readonly #connection: Connection;
-  /** What we may still send. */
-  window: number;
-  /** Of the client's message, what has come of it. */
-  #parts: Buffer[] = [];
-  #have = 0;
-  #taken = 0;
-  #begun = false;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
-  /** The end that is to be sent behind what waits. */
-  #trailers: Buffer | undefined;
-  #over = false;
-  #wake: (() => void)[] = [];
-  cancelled = false;
-  onMessage: (message: Buffer) => void = () => {};
-  onEnd: () => void = () => {};
-  onCancel: () => void = () => {};
-
-  constructor(connection: Connection, id: number, window: number) {
-    this.#connection = connection;
-    this.id = id;
-    this.window = window;
-  }
-
-  /** Bytes of the client. Messages are a byte (compressed or not), four bytes of length, and the message. */
-  receive(bytes: Buffer): void {
-    this.#taken += bytes.length;
-    if (this.#taken > streamWindow / 2) {
-      this.#connection.grant(this.id, this.#taken);
-      this.#taken = 0;
-    }
-    if (!this.#have && bytes.length >= 5 && bytes.length === 5 + readUint32(bytes, 1)) {
-      this.#message(bytes);
-      return;
-    }
-    this.#parts.push(Buffer.from(bytes));
-    this.#have += bytes.length;
-    while (this.#have >= 5) {
-      const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
-      this.#parts = [all];
-      const length = 5 + all.readUInt32BE(1);
-      if (length > largestMessage) {
-        this.end(8, `grpc: received message larger than max (${length - 5} vs. ${largestMessage})`);
-        return;
-      }
-      if (all.length < length) return;
-      this.#message(all.subarray(0, length));
-      this.#parts = [all.subarray(length)];
-      this.#have = all.length - length;
-    }
-  }
-  #message(framed: Buffer): void {
-    if (this.#over) return;
-    if (framed[0]) this.end(12, 'compressed messages are not supported');
-    else this.onMessage(framed.subarray(5));
-  }
-
-  send(message: Uint8Array): void {
-    if (this.#over || this.#trailers) return;
-    this.#begin();
-    if (message.length > smallMessage) {
-      this.#waiting.push(messagePrefix(message.length), message);
-    } else {
-      const framed = Buffer.allocUnsafe(5 + message.length);
-      framed[0] = 0;
-      writeUint32(framed, 1, message.length);
-      framed.set(message, 5);
-      this.#waiting.push(framed);
-    }
-    this.#waitingBytes += 5 + message.length;
-    this.pump();
-    if (this.#waitingBytes > mostWaiting) this.#connection.reset(this, problem.enhanceYourCalm);
-  }
-  #begin(): void {
-    if (this.#begun) return;
-    this.#begun = true;
-    this.#connection.write(frame(type.headers, flag.endHeaders, this.id, responseHeaders));
-  }
-
-  /** One answer, and the end: all in one piece where the windows allow. */
-  answer(message: Uint8Array): void {
-    const length = 5 + message.length;
-    if (
-      this.#over ||
-      this.#begun ||
-      length > largestFrame ||
-      length > this.window ||
-      !this.#connection.take(length)
-    ) {
-      this.send(message);
-      this.end();
-      return;
-    }
-    const bytes = Buffer.allocUnsafe(3 * frameHeader + responseHeaders.length + length + okTrailers.length);
-    let at = writeFrameHeader(bytes, 0, responseHeaders.length, type.headers, flag.endHeaders, this.id);
-    bytes.set(responseHeaders, at);
-    at = writeFrameHeader(bytes, at + responseHeaders.length, length, type.data, 0, this.id);
-    bytes[at] = 0;
-    writeUint32(bytes, at + 1, message.length);
-    bytes.set(message, at + 5);
-    at = writeFrameHeader(
-      bytes,
-      at + length,
-      okTrailers.length,
-      type.headers,
-      flag.endHeaders | flag.endStream,
-      this.id,
-    );
-    bytes.set(okTrailers, at);
-    this.#connection.write(bytes);
-    this.#finish();
-  }
-
-  end(status = 0, message = ''): void {
-    if (this.#over || this.#trailers) return;
-    const trailers = status
-      ? encodeHeaders({ 'grpc-status': String(status), 'grpc-message': messageText(message) })
-      : okTrailers;
-    if (!this.#begun) {
-      this.#begun = true;
-      const all = Buffer.concat([responseHeaders, trailers]);
-      this.#connection.write(frame(type.headers, flag.endHeaders | flag.endStream, this.id, all));
-      this.#finish();
-      return;
-    }
-    this.#trailers = trailers;
-    this.pump();
-  }
-
-  /** Sends what the windows allow. */
-  pump(): void {
-    while (this.#waiting.length) {
-      const next = this.#waiting[0]!;
-      const wanted = Math.min(next.length, largestFrame, this.window);
-      const size = wanted > 0 ? this.#connection.takeSome(wanted) : 0;
-      if (size <= 0) return;
-      this.window -= size;
-      this.#waitingBytes -= size;
-      this.#connection.write(frameHead(type.data, size, this.id));
-      this.#connection.write(next.subarray(0, size));
-      if (size === next.length) this.#waiting.shift();
-      else this.#waiting[0] = next.subarray(size);
-    }
-    for (const wake of this.#wake.splice(0)) wake();
-    if (!this.#trailers) return;
-    this.#connection.write(frame(type.headers, flag.endHeaders | flag.endStream, this.id, this.#trailers));
-    this.#finish();
-  }
-
-  drained(): Promise<void> {
-    if (this.#over || (!this.#waiting.length && !this.#connection.isFull)) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#wake.push(resolve);
-      this.#connection.onDrained(() => this.pump());
-    });
-  }
-
-  #finish(): void {
-    this.#over = true;
-    this.#connection.forget(this.id);
-    for (const wake of this.#wake.splice(0)) wake();
-  }
-
-  cancel(): void {
-    if (this.#over) return;
-    this.cancelled = true;
-    this.#finish();
-    this.onCancel();
-  }
-}
 
 const flush = (connection: Connection): void => connection.flush();
 
@@ -538,11 +272,4 @@ export class Connection {
   #pump(): void {
     for (const stream of [...this.#streams.values()]) stream.pump();
   }
-}
-
-function unpadded(flags: number, payload: Buffer): Buffer {
-  if (!(flags & flag.padded)) return payload;
-  const padding = payload[0] ?? 0;
-  if (padding >= payload.length) throw new RangeError('a frame has more padding than it is long');
-  return payload.subarray(1, payload.length - padding);
 }

@@ -3,10 +3,10 @@ import { get } from 'node:http';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { Call } from './connection.ts';
 import { encodeHeaders, HeaderDecoder } from './hpack.ts';
 import { decodeHuffman } from './huffman.ts';
 import { type Listener, listen } from './listen.ts';
+import type { Call } from './stream.ts';
 
 const cancelled: string[] = [];
 /** `/echo` answers once, `/stream` sends every message back, `/large N` sends so many bytes, `/fail` refuses. */

@@ -24,7 +24,7 @@ function machine(files: Map<string, string>) {
     stderr: sink,
     env: { KUBECONFIG: '/c/one:/c/two' },
     home: '/home',
-    workingDirectory: '/work',
+    workingDirectory: '/pki',
     signal: new AbortController().signal,
     files: {
       async read(path: string) {
@@ -44,7 +44,7 @@ function machine(files: Map<string, string>) {
 test('config scenarios', async () => {
   const path = join(import.meta.dirname, 'testdata/config.txt');
   const before = readFileSync(path, 'utf8');
-  const files = new Map([['/work/ca.crt', 'CERTIFICATE']]);
+  const files = new Map([['/pki/ca.crt', 'CERTIFICATE']]);
   let after = '';
   for (const block of before.split(/\n\n(?=[$#])/)) {
     const [head = '', ...lines] = block.split('\n');
